@@ -1,0 +1,65 @@
+/**
+ * What coppice needs of a place that keeps blocks. Three key spaces, written together in one atomic batch:
+ *
+ * - blocks, by full CID. Holding a block says nothing about what lies below it.
+ * - completeness records, by full CID: this subtree is here as a whole and belongs to a signed root (tree.md, 4).
+ *   Only recorded subtrees are ever skipped by a sync or served to peers.
+ * - meta: small named values: the working root, the floor, the kind of database.
+ */
+import type { Block, Link } from '../link.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+
+/** The reading half, which is all the tree needs. Answers at once where it can. */
+export interface BlockReader {
+  /** The bytes of the block, undefined where it is absent. The bytes are never written to afterwards by anyone. */
+  get(link: Link): MaybePromise<Uint8Array | undefined>
+  /** As {@link get} for each link, in order, in as few round trips as the place allows. */
+  getMany(links: readonly Link[]): MaybePromise<(Uint8Array | undefined)[]>
+}
+
+/** A subtree that is wholly here. The claims are the parent's (or the signed root's) under which it was verified. */
+export interface CompleteRecord {
+  readonly link: Link
+  /** 0 for a leaf. A value's block has a record of its own with level -1. */
+  readonly level: number
+  /** Entries below; 0 for a value. */
+  readonly entries: number
+  /** `bytes` as a parent's entry counts them; the length for a value. */
+  readonly bytes: number
+  /** The smallest key below; empty for a value or the empty tree. */
+  readonly firstKey: Uint8Array
+  /** The largest key below; empty for a value or the empty tree. */
+  readonly lastKey: Uint8Array
+  /** Every node on the right spine ends at a boundary, so the subtree may stand anywhere but at the right edge too. */
+  readonly spineClosed: boolean
+}
+
+/** All of it becomes visible at once, or none. */
+export interface WriteBatch {
+  readonly blocks?: readonly Block[]
+  readonly complete?: readonly CompleteRecord[]
+  /** null deletes. */
+  readonly meta?: ReadonlyMap<string, Uint8Array | null>
+}
+
+/** Held by the one process that may write. */
+export interface WriterLock extends AsyncDisposable {
+  release(): Promise<void>
+}
+
+export interface Store extends BlockReader, AsyncDisposable {
+  has(link: Link): MaybePromise<boolean>
+  getComplete(link: Link): MaybePromise<CompleteRecord | undefined>
+  getMeta(name: string): MaybePromise<Uint8Array | undefined>
+  /**
+   * Applies the batch atomically and resolves once it is visible to every reader, in this process and others.
+   * With `durable`, resolves only after a flush to the disk: what must survive a power cut.
+   * @throws {CoppiceError} `STORE_FULL`, `STORE_READ_ONLY`, `STORE_IO`; nothing of the batch is visible then.
+   */
+  write(batch: WriteBatch, options?: { readonly durable?: boolean }): Promise<void>
+  /** @throws {CoppiceError} `STORE_LOCKED` with `details.pid` while another process, or another handle here, holds it. */
+  lockWriter(): Promise<WriterLock>
+  /** Bytes on the disk and number of blocks and records, for `stats`. Memory stores say 0 for the disk. */
+  usage(): Promise<{ readonly diskBytes: number; readonly blocks: number; readonly complete: number }>
+  close(): Promise<void>
+}
