@@ -1,0 +1,30 @@
+/**
+ * The numbers that decide bytes (tree.md, 1 to 4). Version 1 fixes them: changing one changes every root. Tests pass
+ * smaller chunk numbers to get deep trees from few entries; nothing else may.
+ */
+export interface Format {
+  /** Chunk sizes cluster below 2^targetBits bytes: the scale of the boundary rule. */
+  readonly targetBits: number
+  /** No boundary before a chunk has this many encoded bytes. */
+  readonly chunkBytesMin: number
+  /** Always a boundary once a chunk has this many encoded bytes. */
+  readonly chunkBytesMax: number
+  /** A value of at most this many bytes stands inline in its leaf, a longer one in a block of its own. */
+  readonly inlineBytesMax: number
+}
+
+export const FORMAT_VERSION = 1
+
+export const FORMAT_1: Format = {
+  targetBits: 12,
+  chunkBytesMin: 1024,
+  chunkBytesMax: 16384,
+  inlineBytesMax: 1024,
+}
+
+export const KEY_BYTES_MAX = 1024
+/** Bound before anything is hashed or decoded; the largest possible node of version 1 has 18,445 bytes. */
+export const NODE_BYTES_MAX: number = 20 * 1024
+export const LEVEL_MAX = 32
+/** The longest value that is one raw block. Longer ones are UnixFS files, which this version cannot write yet. */
+export const RAW_VALUE_BYTES_MAX: number = 1024 * 1024

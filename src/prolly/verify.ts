@@ -1,0 +1,205 @@
+/**
+ * What a verifier checks per node, in O(node), given what the parent (or the signed root) claims of it (tree.md, 4).
+ * With these rules a root commits to the only tree of its entries: no verifier may skip one of them.
+ *
+ * Rule 1 (size and hash) is the fault of the peer that sent the block; 2 to 8 of the author who signed it, since the
+ * hash is right. `details.rule` of the error names the first rule that fails.
+ */
+import { compareBytes } from '../bytes.ts'
+import { CoppiceError } from '../errors.ts'
+import { CODEC_DAG_PB, CODEC_RAW, formatLink, linkCodec, type Link, matchesLink } from '../link.ts'
+import type { CompleteRecord } from '../store/interface.ts'
+import { DecodeFailure } from './cbor.ts'
+import { type Format, FORMAT_1, NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from './format.ts'
+import { isValueRef, Node, type ValueRef } from './node.ts'
+import { isBoundary } from './splitter.ts'
+
+/** What is known of a node before it arrives. */
+export interface NodeClaim {
+  readonly link: Link
+  /** Undefined for a root: any level. */
+  readonly level: number | undefined
+  /** Every key lies above it; undefined at the left edge (the empty key is a valid key). */
+  readonly lower: Uint8Array | undefined
+  /** The node's last key; undefined for a root. */
+  readonly last: Uint8Array | undefined
+  readonly entries: number
+  readonly bytes: number
+  /** Of its level: only such a node may end without a boundary. */
+  readonly rightmost: boolean
+}
+
+export interface VerifiedNode {
+  readonly node: Node
+  /** The last entry ends a chunk, so the node may also stand where it is not the rightmost. */
+  readonly closed: boolean
+}
+
+export type Rule = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
+
+/** The claim of a signed root: its totals, any level, both edges. */
+export function rootClaim(root: { readonly root: Link; readonly entries: number; readonly bytes: number }): NodeClaim {
+  const { root: link, entries, bytes } = root
+  return { link, level: undefined, lower: undefined, last: undefined, entries, bytes, rightmost: true }
+}
+
+/** What a verified internal node, itself under `claim`, says of its child `i`. */
+export function childClaim(node: Node, i: number, claim: NodeClaim): NodeClaim {
+  return {
+    link: node.link(i),
+    level: node.level - 1,
+    lower: i === 0 ? claim.lower : node.key(i - 1),
+    last: node.key(i),
+    entries: node.childEntries(i),
+    bytes: node.childBytes(i),
+    rightmost: claim.rightmost && i === node.length - 1,
+  }
+}
+
+/**
+ * Rules 1 to 8, in order.
+ * @throws {CoppiceError} `BLOCK_MISMATCH` for rule 1, `TREE_MALFORMED` for 2 to 8, with `details` of rule, cid and place.
+ */
+export function verifyNode(bytes: Uint8Array, claim: NodeClaim, format: Format = FORMAT_1): VerifiedNode {
+  if (bytes.length > NODE_BYTES_MAX) broken(1, claim, `a block of at most ${NODE_BYTES_MAX} bytes`, `${bytes.length}`)
+  if (!matchesLink(claim.link, bytes)) broken(1, claim, 'the sha2-256 of its CID', 'other bytes')
+  return verifyHeldNode(bytes, claim, format)
+}
+
+/** Rules 2 to 8, for a block of our own store, whose hash was checked when it came in. */
+export function verifyHeldNode(bytes: Uint8Array, claim: NodeClaim, format: Format = FORMAT_1): VerifiedNode {
+  const node = decode(bytes, claim)
+  if (claim.level !== undefined && node.level !== claim.level) {
+    broken(3, claim, `level ${claim.level}`, `level ${node.level}`)
+  }
+  verifyOccupied(node, claim)
+  verifyKeys(node, claim)
+  verifyValueForms(node, claim, format)
+  const closed = verifyBoundaries(node, claim, format)
+  if (node.entries !== claim.entries) broken(8, claim, `${claim.entries} entries`, `${node.entries}`)
+  if (node.totalBytes !== claim.bytes) broken(8, claim, `${claim.bytes} bytes in all`, `${node.totalBytes}`)
+  return { node, closed }
+}
+
+function decode(bytes: Uint8Array, claim: NodeClaim): Node {
+  try {
+    return Node.decode(bytes)
+  } catch (error) {
+    if (error instanceof DecodeFailure) broken(2, claim, error.message)
+    throw error
+  }
+}
+
+function verifyOccupied(node: Node, claim: NodeClaim): void {
+  const emptyRoot = claim.last === undefined && node.level === 0
+  if (node.length === 0 && !emptyRoot) broken(4, claim, 'at least one entry', 'none')
+  if (node.level === 0) return
+  for (let i = 0; i < node.length; i++) {
+    if (node.childEntries(i) < 1) broken(4, claim, `at least one entry below child ${i}`, 'none')
+  }
+}
+
+function verifyKeys(node: Node, claim: NodeClaim): void {
+  if (node.length > 0 && claim.lower !== undefined && node.compareKey(0, claim.lower) <= 0) {
+    broken(5, claim, 'keys above the lower bound', 'a key at or below it')
+  }
+  let previous: Uint8Array | undefined
+  for (let i = 0; i < node.length; i++) {
+    const key = node.key(i)
+    if (previous !== undefined && compareBytes(previous, key) >= 0) {
+      broken(5, claim, 'keys strictly ascending', `key ${i} at or below the one before it`)
+    }
+    previous = key
+  }
+  if (claim.last !== undefined && (previous === undefined || compareBytes(previous, claim.last) !== 0)) {
+    broken(5, claim, "the parent's key as the last", 'another')
+  }
+}
+
+function verifyValueForms(node: Node, claim: NodeClaim, format: Format): void {
+  if (node.level > 0) return
+  for (let i = 0; i < node.length; i++) {
+    const size = node.valueSize(i)
+    if (node.isInline(i)) {
+      if (size > format.inlineBytesMax) broken(6, claim, `value ${i} of ${size} bytes out of line`, 'inline')
+      continue
+    }
+    if (size <= format.inlineBytesMax) broken(6, claim, `value ${i} of ${size} bytes inline`, 'out of line')
+    const value = node.value(i)
+    const expected = size <= RAW_VALUE_BYTES_MAX ? CODEC_RAW : CODEC_DAG_PB
+    if (isValueRef(value) && linkCodec(value.link) !== expected) {
+      broken(6, claim, `a ${expected === CODEC_RAW ? 'raw' : 'UnixFS'} CID for ${size} bytes`, formatLink(value.link))
+    }
+  }
+}
+
+/** Replays the splitter over the node; gives whether the last entry is a boundary. */
+function verifyBoundaries(node: Node, claim: NodeClaim, format: Format): boolean {
+  const last = node.length - 1
+  let x = 0
+  let closes = false
+  for (let i = 0; i <= last; i++) {
+    const e = node.entryLength(i)
+    x += e
+    closes = isBoundary(format, node.level, i + 1, x, e, node.bytes, node.keyStart(i), node.keyEnd(i))
+    if (closes && i < last) broken(7, claim, `the chunk to end after entry ${i}`, `${node.length} entries`)
+  }
+  if (!closes && !claim.rightmost) broken(7, claim, 'a boundary at the last entry', 'none')
+  if (claim.last === undefined && node.level > 0 && node.length < 2) {
+    broken(7, claim, 'at least 2 children below an internal root', '1')
+  }
+  return closes
+}
+
+/**
+ * Rule 9, for values that are one raw block: exactly `size` bytes that hash to the CID of the entry.
+ * @throws {CoppiceError} `BLOCK_MISMATCH` where the hash is wrong (the peer's fault), `TREE_MALFORMED` rule 9 where the
+ *   hash is right and the size is not (the author's).
+ */
+export function verifyValue(bytes: Uint8Array, ref: ValueRef): void {
+  if (bytes.length > RAW_VALUE_BYTES_MAX || !matchesLink(ref.link, bytes)) {
+    throw new CoppiceError(
+      'BLOCK_MISMATCH',
+      `value ${formatLink(ref.link)}: expected the bytes of its CID, got others`,
+      {
+        details: { rule: 1, cid: formatLink(ref.link) },
+      },
+    )
+  }
+  if (bytes.length !== ref.size) {
+    throw new CoppiceError(
+      'TREE_MALFORMED',
+      `value ${formatLink(ref.link)}: expected ${ref.size} bytes as its entry says, got ${bytes.length} (rule 9)`,
+      { details: { rule: 9, cid: formatLink(ref.link) } },
+    )
+  }
+}
+
+/**
+ * Whether a subtree recorded as complete may stand where `claim` puts it, without looking below ("Held is not
+ * verified"): order and boundaries depend on the place, so the record's own edges must fit it. False means no more
+ * than that the subtree has to be verified again under this claim.
+ */
+export function mayReuse(record: CompleteRecord, claim: NodeClaim): boolean {
+  return (
+    claim.level !== undefined &&
+    claim.last !== undefined &&
+    record.level === claim.level &&
+    record.entries === claim.entries &&
+    record.bytes === claim.bytes &&
+    compareBytes(record.lastKey, claim.last) === 0 &&
+    (claim.lower === undefined || compareBytes(record.firstKey, claim.lower) > 0) &&
+    (claim.rightmost || record.spineClosed)
+  )
+}
+
+function broken(rule: Rule, claim: NodeClaim, expected: string, got?: string): never {
+  const cid = formatLink(claim.link)
+  const where = claim.level === undefined ? 'root' : `level ${claim.level}`
+  const what = got === undefined ? expected : `expected ${expected}, got ${got}`
+  throw new CoppiceError(
+    rule === 1 ? 'BLOCK_MISMATCH' : 'TREE_MALFORMED',
+    `node ${cid}: ${what} (rule ${rule}, ${where})`,
+    { details: { rule, cid, level: claim.level, lower: claim.lower, last: claim.last } },
+  )
+}
