@@ -1,0 +1,7 @@
+/** Time as the engine sees it, handed in so that tests and simulations can turn it. */
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number
+  /** Resolves after `ms`; rejects with the signal's reason as soon as it aborts. Keeps no process alive by itself. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
