@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'STORE_LOCKED'
   | 'STORE_CORRUPT'
   | 'BLOCK_MISSING'
+  | 'LISTEN_FAILED'
   | 'BLOCK_MISMATCH'
   // the author
   | 'TREE_MALFORMED'

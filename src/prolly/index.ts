@@ -1,5 +1,6 @@
 /** The tree: build, edit, read, compare, check. Knows only "give me the block of this CID". */
 export { type CheckOptions, type CheckProblem, type CheckReport, CHECK_PROBLEMS_MAX, checkTree } from './check.ts'
+export { type CompletenessSource, missingRecords, valueRecord } from './completeness.ts'
 export { type Change, type DiffOptions, diffTrees } from './diff.ts'
 export { buildTree, type Edit, editTree, type Put, type WriteOptions, type WriteReport } from './edit.ts'
 export {

@@ -1,0 +1,74 @@
+/** The small named values a database keeps beside its blocks: their names and encodings, in one place. */
+import { CoppiceError } from '../errors.ts'
+import { isLink, type Link } from '../link.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import type { Store } from '../store/interface.ts'
+
+/** The author's public key, 32 bytes. With NAME it identifies the database. */
+export const AUTHOR = 'author'
+export const NAME = 'name'
+/** Link of the state that is shown: an author's working state, a replica's last complete root. */
+export const ROOT = 'root'
+/** The signed root that is announced: an author's newest, a replica's that ROOT belongs to. */
+export const PUBLISHED = 'published'
+/** What an author needs to sign the next root. */
+export const CHAIN = 'chain'
+/** What acceptance knows (record.md, 5). */
+export const FLOOR = 'floor'
+/** Rotations of the authority, oldest first. */
+export const ROTATIONS = 'rotations'
+/** Addresses of peers a replica asks, one a line. */
+export const PEERS = 'peers'
+/** Number of signed roots in the log; they stand under {@link logName}, from 0. */
+export const LOG_LENGTH = 'log'
+
+export function logName(position: number): string {
+  return `log/${position}`
+}
+
+export function encodeText(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
+}
+
+export function decodeText(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes)
+}
+
+export function encodeCount(count: number): Uint8Array {
+  return encodeText(String(count))
+}
+
+/** 0 where there is none yet. @throws {CoppiceError} `STORE_CORRUPT`. */
+export function decodeCount(name: string, bytes: Uint8Array | undefined): number {
+  if (bytes === undefined) return 0
+  const count = Number(decodeText(bytes))
+  if (!Number.isSafeInteger(count) || count < 0) throw damaged(name)
+  return count
+}
+
+/** @throws {CoppiceError} `STORE_CORRUPT` where it is absent. */
+export async function requireMeta(store: Store, name: string): Promise<Uint8Array> {
+  const bytes = await store.getMeta(name)
+  if (bytes === undefined) throw damaged(name)
+  return bytes
+}
+
+/** @throws {CoppiceError} `STORE_CORRUPT`. */
+export function readRoot(store: Store): MaybePromise<Link> {
+  const check = (bytes: Uint8Array | undefined): Link => {
+    if (bytes === undefined || !isLink(bytes)) throw damaged(ROOT)
+    return bytes
+  }
+  const bytes = store.getMeta(ROOT)
+  return bytes instanceof Promise ? bytes.then(check) : check(bytes)
+}
+
+function damaged(name: string): CoppiceError {
+  return new CoppiceError(
+    'STORE_CORRUPT',
+    `meta value '${name}': expected it in the store, got nothing or damage; restore a backup or clone again`,
+    {
+      details: { name },
+    },
+  )
+}

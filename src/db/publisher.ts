@@ -1,0 +1,97 @@
+/**
+ * Publishing (record.md, 5): first the completeness of the tree is established and recorded, then one signed root is
+ * made of it and written, with the log and with all that the next one needs, in one durable batch. Only what is written
+ * is ever announced, so a publish killed at any point shows the same bytes later or never signed any.
+ */
+import { equalBytes } from '../bytes.ts'
+import {
+  createAuthority,
+  decodePublished,
+  decodeRotations,
+  encodePublished,
+  type Published,
+  type SignedRoot,
+  type Signer,
+  signNextRoot,
+} from '../pointer/index.ts'
+import { missingRecords, type TreeRef } from '../prolly/index.ts'
+import type { CompleteRecord } from '../store/index.ts'
+import { CHAIN, PUBLISHED, ROTATIONS } from './meta.ts'
+import { logEntryMeta } from './signed-log.ts'
+import type { DatabaseState } from './state.ts'
+
+export interface PublishOptions {
+  /** The release message: at most 160 bytes of UTF-8. */
+  readonly message?: string | undefined
+  /** Until when the author promises a newer root, in seconds from now; without it there is no promise. */
+  readonly expiresInSeconds?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PublishReport {
+  readonly signedRoot: SignedRoot
+  /** False where the state was published before: its signed root is given again. */
+  readonly isNew: boolean
+}
+
+/** Records written in one batch. */
+const RECORDS_PER_BATCH = 4096
+
+export class Publisher {
+  readonly #state: DatabaseState
+  readonly #signer: Signer
+
+  constructor(state: DatabaseState, signer: Signer) {
+    this.#state = state
+    this.#signer = signer
+  }
+
+  /** @throws {CoppiceError} `BLOCK_MISSING`, `TREE_MALFORMED`, `PUBLISH_REFUSED`, `STORE_*`; nothing is signed or announced then. */
+  async publish(options: PublishOptions): Promise<PublishReport> {
+    const { store, author, name, clock } = this.#state
+    const previous = await this.#previous()
+    const tree = (await this.#state.snapshot()).tree.ref
+    if (previous !== null && equalBytes(previous.signed.payload.root, tree.root)) {
+      return { signedRoot: previous.signed, isNew: false }
+    }
+    await this.#recordComplete(tree, options.signal)
+    const rotations = await store.getMeta(ROTATIONS)
+    const now = Math.floor(clock.now() / 1000)
+    const { published } = await signNextRoot(previous, {
+      authority: rotations === undefined ? createAuthority(author) : decodeRotations(author, rotations),
+      name,
+      tree,
+      signer: this.#signer,
+      now,
+      expires: options.expiresInSeconds === undefined ? null : now + options.expiresInSeconds,
+      ...(options.message === undefined ? {} : { message: options.message }),
+    })
+    options.signal?.throwIfAborted()
+    const { bytes } = published.signed
+    const meta = new Map([
+      [CHAIN, encodePublished(published)],
+      [PUBLISHED, bytes],
+      ...(await logEntryMeta(this.#state, bytes)),
+    ])
+    await store.write({ meta }, { durable: true })
+    return { signedRoot: published.signed, isNew: true }
+  }
+
+  async #previous(): Promise<Published | null> {
+    const bytes = await this.#state.store.getMeta(CHAIN)
+    return bytes === undefined ? null : decodePublished(bytes)
+  }
+
+  /** Each batch holds records only of what is complete without the next ones, so a kill between them leaves truth. */
+  async #recordComplete(tree: TreeRef, signal: AbortSignal | undefined): Promise<void> {
+    const { store } = this.#state
+    let complete: CompleteRecord[] = []
+    for await (const record of missingRecords(store, tree, { signal })) {
+      complete.push(record)
+      if (complete.length < RECORDS_PER_BATCH) continue
+      await store.write({ complete })
+      complete = []
+    }
+    await store.write({ complete })
+  }
+}
