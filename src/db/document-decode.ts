@@ -1,4 +1,5 @@
 /** Bytes to documents: total and strict, since they may come from anybody. documents.md, 2. */
+import { copyBytes } from '../bytes.ts'
 import { DOCUMENT_DEPTH_MAX, INTEGER_MIN, type Document, type FieldValue } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
@@ -56,7 +57,7 @@ class Decoder {
       case MAJOR_NEGATIVE:
         return this.negative(head, depth)
       case MAJOR_BYTES:
-        return this.take(this.size(head, depth), depth).slice()
+        return copyBytes(this.take(this.size(head, depth), depth))
       case MAJOR_TEXT:
         return this.text(this.size(head, depth), depth)
       case MAJOR_ARRAY:

@@ -1,0 +1,37 @@
+/** Databases of documents: the author's side, the reader's side, and what they have in common. */
+export { type Change, type ChangeCounts, changesBetween, countChanges, type RowValue } from './changes.ts'
+export {
+  CollectionView,
+  type DocumentRange,
+  type DocumentScanOptions,
+  type KeyNames,
+  type PrimaryKey,
+} from './collection-view.ts'
+export { Collection, type CollectionOptions, type WriteCallOptions } from './collection.ts'
+export { type BatchOptions, type BatchReport, Database, type DatabaseOptions } from './database.ts'
+export {
+  decodeDocument,
+  type Document,
+  DOCUMENT_BYTES_MAX,
+  DOCUMENT_DEPTH_MAX,
+  encodeDocument,
+  type FieldValue,
+} from './document.ts'
+export type { KeyReader, Row } from './key-reader.ts'
+export { renderTreeKey } from './key-text.ts'
+export type { PublishOptions, PublishReport } from './publisher.ts'
+export {
+  inferKeyFields,
+  type KeyField,
+  type KeyMeaning,
+  meaningOfKey,
+  METADATA_KEY,
+  Schema,
+  SCHEMA_RANGE,
+  schemaKey,
+} from './schema.ts'
+export { type LogEntry, requireSequence } from './signed-log.ts'
+export { Snapshot } from './snapshot.ts'
+export { DatabaseState, type Origin, type StateChange } from './state.ts'
+export { CollectionWriter, Transaction } from './transaction.ts'
+export { type KeyPart, PART_TYPES, type PartType } from './tuple.ts'

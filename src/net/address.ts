@@ -1,0 +1,74 @@
+/**
+ * Addresses of nodes: multiaddrs over TCP, `/ip4/192.0.2.7/tcp/4001/p2p/12D3Koo...`, with ip6, dns, dns4 and dns6 in
+ * the first place. The peer id is optional when dialing, but only with it does a node know whom it reached. One form
+ * only: `host:port` would be ambiguous for IPv6 and could not carry the peer id.
+ */
+
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
+import { base58btc } from 'multiformats/bases/base58'
+import { decode as decodeDigest } from 'multiformats/hashes/digest'
+import { CoppiceError } from '../errors.ts'
+import { escapeText } from '../escape.ts'
+
+const HOSTS: ReadonlySet<string> = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6'])
+const ADDRESS_CHARS_MAX = 512
+
+/**
+ * The address to dial.
+ * @throws {CoppiceError} `ADDRESS_INVALID`.
+ */
+export function parseDialAddress(text: string): Multiaddr {
+  const address = parse(text, '/ip4/192.0.2.7/tcp/4001/p2p/12D3Koo...')
+  const port = address.getComponents()[1]?.value
+  if (port === '0') throw invalid(text, 'expected a port, got 0')
+  return address
+}
+
+/**
+ * An address to listen on or to announce. Port 0 lets the system choose.
+ * @throws {CoppiceError} `ADDRESS_INVALID`.
+ */
+export function parseListenAddress(text: string): Multiaddr {
+  return parse(text, '/ip4/0.0.0.0/tcp/4001')
+}
+
+/** The peer id at the end of the address, where it has one. */
+export function peerIdOf(address: Multiaddr): string | undefined {
+  return address.getComponents().find((component) => component.name === 'p2p')?.value
+}
+
+function parse(text: string, example: string): Multiaddr {
+  if (text.length > ADDRESS_CHARS_MAX)
+    throw invalid(text.slice(0, 64), `expected at most ${ADDRESS_CHARS_MAX} characters`)
+  const expected = `expected a multiaddr such as ${example}`
+  if (!text.startsWith('/')) throw invalid(text, expected)
+  let address: Multiaddr
+  try {
+    address = multiaddr(text)
+  } catch (cause) {
+    throw invalid(text, expected, cause)
+  }
+  const names = address.getComponents().map((component) => component.name)
+  const [host, transport, ...rest] = names
+  const isTcp = host !== undefined && HOSTS.has(host) && transport === 'tcp'
+  if (!isTcp || (rest.length > 0 && rest.join() !== 'p2p')) throw invalid(text, `expected TCP, ${expected.slice(9)}`)
+  const peerId = peerIdOf(address)
+  if (rest.length > 0 && !isPeerId(peerId)) throw invalid(text, 'expected a peer id such as 12D3Koo... after /p2p/')
+  return address
+}
+
+/** Whether it is a multihash in base58, as every peer id is; multiaddr does not look. */
+function isPeerId(text: string | undefined): boolean {
+  try {
+    return decodeDigest(base58btc.baseDecode(text ?? '')).size > 0
+  } catch {
+    return false
+  }
+}
+
+function invalid(text: string, expected: string, cause?: unknown): CoppiceError {
+  return new CoppiceError('ADDRESS_INVALID', `address: ${expected}, got ${escapeText(text)}`, {
+    cause,
+    details: { address: text },
+  })
+}
