@@ -47,14 +47,19 @@ export interface WriterLock extends AsyncDisposable {
   release(): Promise<void>
 }
 
+/** After `close()` every call fails with a TypeError. */
 export interface Store extends BlockReader, AsyncDisposable {
   has(link: Link): MaybePromise<boolean>
   getComplete(link: Link): MaybePromise<CompleteRecord | undefined>
+  /** Names match `[a-z0-9][a-zA-Z0-9._:/-]{0,127}`. @throws {TypeError} where `name` does not. */
   getMeta(name: string): MaybePromise<Uint8Array | undefined>
   /**
    * Applies the batch atomically and resolves once it is visible to every reader, in this process and others.
-   * With `durable`, resolves only after a flush to the disk: what must survive a power cut.
-   * @throws {CoppiceError} `STORE_FULL`, `STORE_READ_ONLY`, `STORE_IO`; nothing of the batch is visible then.
+   * With `durable`, resolves only after a flush to the disk of this batch and all before it: what must survive a power
+   * cut. Blocks and values are not copied: they must not change afterwards.
+   * @throws {CoppiceError} `STORE_FULL`, `STORE_READ_ONLY`, `STORE_IO`; nothing of the batch is visible then, except that
+   * a durable one may be visible where only its flush failed.
+   * @throws {TypeError} `RangeError` where a link, a name of a meta value or a record cannot be one, before anything is written.
    */
   write(batch: WriteBatch, options?: { readonly durable?: boolean }): Promise<void>
   /** @throws {CoppiceError} `STORE_LOCKED` with `details.pid` while another process, or another handle here, holds it. */
