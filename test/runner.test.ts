@@ -1,0 +1,103 @@
+/** The test runner against files that must not pass, each for its own reason. */
+
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { runTestFile, type TestFileOptions, type Verdict } from './support/test-file.ts'
+
+const PROJECT: string = resolve(import.meta.dirname, '..')
+const FIXTURES: string = join(import.meta.dirname, 'support/fixtures')
+const RUNNER: string = join(import.meta.dirname, 'run.ts')
+
+async function run(name: string, options: Partial<TestFileOptions> = {}): Promise<Verdict> {
+  const workDir = await mkdtemp(join(tmpdir(), 'coppice-'))
+  try {
+    const defaults = { root: PROJECT, workDir, timeLimitMs: 20_000, allowOnly: false }
+    return await runTestFile(join(FIXTURES, `${name}.test.ts`), { ...defaults, ...options })
+  } finally {
+    await rm(workDir, { recursive: true })
+  }
+}
+
+const test = suite('test runner')
+
+test('a file that passes', async () => {
+  const verdict = await run('passing')
+  assert.equal(verdict.problems, [])
+  assert.equal([verdict.passed, verdict.failed, verdict.skipped], [2, 0, ['three']])
+})
+
+test('a test that fails', async () => {
+  const verdict = await run('failing')
+  assert.equal(verdict.problems, ['1 of 2 tests failed'])
+  assert.equal([verdict.passed, verdict.failed], [1, 1])
+  assert.match(verdict.output, 'Expected values to be strictly equal')
+})
+
+const mustFail: readonly [fixture: string, problem: RegExp][] = [
+  ['forgotten-run', /no summary of uvu/],
+  ['second-suite-forgotten', /suite "second" has 1 tests that no \.run\(\) runs/],
+  ['registered-late', /1 tests that no \.run\(\) runs/],
+  ['no-test', /has no test/],
+  ['no-suite', /registers no suite/],
+  ['never-settles', /no summary of uvu/],
+  ['early-exit', /no summary of uvu/],
+  ['exit-before-run', /no summary of uvu \(exit 0\)/],
+  ['throws-while-loading', /no summary of uvu/],
+  ['unhandled-rejection', /wrote something after uvu had finished/],
+  ['rejection-after-end', /wrote something after uvu had finished/],
+  ['output-after-end', /wrote something after uvu had finished/],
+  ['exit-code', /ended with 3 although no test failed/],
+  ['left-only', /has a \.only left in it/],
+  ['leftover-process', /left processes running/],
+]
+for (const [fixture, problem] of mustFail) {
+  test(`must fail: ${fixture}`, async () => {
+    const verdict = await run(fixture)
+    assert.ok(verdict.failed > 0)
+    assert.match(verdict.problems.join('\n'), problem)
+  })
+}
+
+test('must fail: a file that hangs, by waiting, in a loop, or with its tests done', async () => {
+  const timeLimitMs = 1000
+  const [hanging, busy, open] = await Promise.all([
+    run('hanging', { timeLimitMs }),
+    run('hanging-busy', { timeLimitMs }),
+    run('still-open', { timeLimitMs }),
+  ])
+  for (const verdict of [hanging, busy]) {
+    assert.match(verdict.problems.join('\n'), 'time limit of 1 s, before its tests were done')
+    assert.is(verdict.failed, 1)
+  }
+  assert.match(open.problems.join('\n'), 'although its tests were done')
+})
+
+test('.only is for working on chosen files', async () => {
+  assert.equal((await run('left-only', { allowOnly: true })).problems, [])
+})
+
+test('the command: totals, exit codes, patterns', () => {
+  const command = (...args: string[]): { status: number | null; lines: string[]; errors: string } => {
+    const result = spawnSync(process.execPath, [RUNNER, '--root', FIXTURES, ...args], { encoding: 'utf8' })
+    return { status: result.status, lines: result.stdout.trimEnd().split('\n'), errors: result.stderr }
+  }
+  const passing = command('/passing.test')
+  assert.is(passing.status, 0, passing.errors)
+  assert.is(passing.lines.at(-1), '2 passed, 0 failed, 1 skipped')
+
+  const failing = command('/passing.test', '/failing.test')
+  assert.is(failing.status, 1)
+  assert.is(failing.lines.at(-1), '3 passed, 1 failed, 1 skipped')
+  assert.ok(failing.lines.includes('failed: test/support/fixtures/failing.test.ts'))
+
+  const nothing = command('/passing.test', 'no-such-file')
+  assert.is(nothing.status, 2)
+  assert.match(nothing.errors, 'no test file matches "no-such-file"')
+  assert.is(command('--no-such-option').status, 2)
+})
+
+test.run()
