@@ -5,7 +5,14 @@
 
 /** A number that is integral and safe is an integer, every other number a double; a bigint is always an integer. */
 export type FieldValue =
-  null | boolean | number | bigint | string | Uint8Array | readonly FieldValue[] | { readonly [field: string]: FieldValue }
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | readonly FieldValue[]
+  | { readonly [field: string]: FieldValue }
 
 /** Fields by name. Their order carries no meaning: a document is stored with its fields sorted. */
 export type Document = { readonly [field: string]: FieldValue }
