@@ -1,0 +1,58 @@
+/**
+ * Bounds of the sync protocol, each with its reason (protocol.md, 6). Those of the wire are part of the protocol: a
+ * peer beyond one is at fault. Those of time are this implementation's own patience.
+ */
+
+export const PROTOCOL_VERSION = 1
+
+/** The largest request, 256 links, has 10 KiB: anything longer is refused before it is decoded. */
+export const REQUEST_FRAME_BYTES_MAX: number = 16 * 1024
+/** A signed root has at most 996 bytes (record.md, 1); the rest is room for later versions. */
+export const SIGNED_ROOT_BYTES_MAX = 2048
+export const NAME_CHARS_MAX = 48
+/** A provider holds back the answer to a waiting root request for at most this long. */
+export const WAIT_MS_MAX = 30_000
+/** Requests for blocks one puller keeps under way per peer: one being answered while one travels. */
+export const BLOCK_REQUESTS_PER_PEER = 2
+
+/** From the opened channel to the peer's first frame. */
+export const HELLO_TIMEOUT_MS = 10_000
+/** Once one peer has said hello, the others get this long: the newest root is wanted, one dead peer must not delay every pull. */
+export const STRAGGLER_MS = 2_000
+/** Dials under way at once. */
+export const DIALS_MAX = 16
+
+/** How long a peer may owe an answer without sending anything, or send less than the minimum rate. */
+export const PATIENCE_MS = 10_000
+/** Below it a peer does more harm than good: a clone of 100 MiB would take half an hour. */
+export const RATE_BYTES_PER_SECOND_MIN: number = 64 * 1024
+/** What each answer is allowed besides its bytes: a round trip over a bad line. */
+export const ANSWER_ALLOWANCE_MS = 1_000
+/** How often patience is counted. */
+export const WATCH_INTERVAL_MS = 1_000
+
+/** Work that one peer owes for this long is also given to an idle one, at most one. */
+export const HEDGE_AFTER_MS = 1_000
+/** How long a busy peer is left alone, plus up to as much again at random. */
+export const BUSY_WAIT_MS = 500
+
+/** Verified blocks in memory before they are written; as many again may be on their way into the store. */
+export const WRITE_BYTES_MAX: number = 2 * 1024 * 1024
+/** Blocks and answers handled before other tasks of the process get a turn. */
+export const BYTES_PER_TURN: number = 1024 * 1024
+/** Blocks known to be missing and waiting to be asked for: enough for two requests of several peers. */
+export const READY_BLOCKS_MAX = 4096
+/**
+ * Internal nodes asked for and not yet here. Each brings up to 360 children (80 as a rule), so this bounds what has to
+ * be remembered, whatever the size of the tree.
+ */
+export const INTERNAL_NODES_MAX = 128
+
+/** Answers being read from the store at once, over all channels, and channels waiting for their turn at it. */
+export const ANSWERS_AT_ONCE = 4
+export const ANSWERS_WAITING_MAX = 256
+/** Channels served at once, each holding at most one answer of 1 MiB. */
+export const CHANNELS_MAX = 256
+/** Tells of one channel that are looked at: a burst, and one more each interval. Signature checks cost 2 ms. */
+export const TELLS_BURST = 4
+export const TELL_INTERVAL_MS = 10_000

@@ -1,0 +1,114 @@
+/**
+ * Opens a session to each of some peers, several at once. One good peer is enough to go on, so the rest gets only a
+ * little longer than the first: a dead or silent one must not delay every pull.
+ */
+import type { Clock } from '../clock.ts'
+import { isCoppiceError } from '../errors.ts'
+import type { PeerDialer } from './channel.ts'
+import { DIALS_MAX, STRAGGLER_MS } from './limits.ts'
+import type { PeerReport } from './report.ts'
+import { type HelloOptions, Session } from './session.ts'
+
+export interface OpenOptions {
+  readonly clock: Clock
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface OpenedSessions {
+  /** In the order in which they answered. */
+  readonly sessions: readonly Session[]
+  /** Peers without a session, and why. */
+  readonly failed: readonly PeerReport[]
+}
+
+/**
+ * Dials and says hello. Peers that fail are reported, never thrown.
+ * @throws the signal's reason when it aborts; all sessions are closed then.
+ */
+export async function openSessions(
+  dialers: readonly PeerDialer[],
+  hello: HelloOptions,
+  options: OpenOptions,
+): Promise<OpenedSessions> {
+  options.signal?.throwIfAborted()
+  const opening = new Opening(hello, options)
+  const queue = [...dialers]
+  const work = async (): Promise<void> => {
+    for (let dialer = queue.shift(); dialer !== undefined; dialer = queue.shift()) await opening.open(dialer)
+  }
+  await Promise.all(Array.from({ length: Math.min(DIALS_MAX, dialers.length) }, work))
+  opening.stopWaiting()
+  if (options.signal?.aborted === true) {
+    await Promise.all(opening.sessions.map((session) => session.close()))
+    options.signal.throwIfAborted()
+  }
+  return opening
+}
+
+class Opening implements OpenedSessions {
+  readonly sessions: Session[] = []
+  readonly failed: PeerReport[] = []
+  readonly #hello: HelloOptions
+  readonly #clock: Clock
+  /** Aborts when the stragglers' time is up. */
+  readonly #cutoff = new AbortController()
+  readonly #over = new AbortController()
+  readonly #signal: AbortSignal
+
+  constructor(hello: HelloOptions, { clock, signal }: OpenOptions) {
+    this.#hello = hello
+    this.#clock = clock
+    this.#signal = signal === undefined ? this.#cutoff.signal : AbortSignal.any([signal, this.#cutoff.signal])
+  }
+
+  stopWaiting(): void {
+    this.#over.abort()
+  }
+
+  async open(dialer: PeerDialer): Promise<void> {
+    if (this.#signal.aborted) return this.#note(dialer, undefined, 'others answered first')
+    let session: Session | undefined
+    try {
+      session = new Session(await dialer.open(this.#signal), dialer.name, this.#clock)
+      await this.#sayHello(session)
+      this.sessions.push(session)
+      if (this.sessions.length === 1) void this.#cutOffStragglers()
+    } catch (error) {
+      this.#note(dialer, session, error instanceof Error ? error.message : String(error), error)
+    }
+  }
+
+  async #sayHello(session: Session): Promise<void> {
+    const onCutoff = (): void => session.fail('silent', 'did not answer the hello in time')
+    this.#signal.addEventListener('abort', onCutoff, { once: true })
+    try {
+      if (this.#signal.aborted) onCutoff()
+      await session.hello(this.#hello)
+    } finally {
+      this.#signal.removeEventListener('abort', onCutoff)
+    }
+  }
+
+  async #cutOffStragglers(): Promise<void> {
+    try {
+      await this.#clock.sleep(STRAGGLER_MS, this.#over.signal)
+      this.#cutoff.abort(new Error('did not connect in time'))
+    } catch {
+      // All peers have answered or failed.
+    }
+  }
+
+  #note(dialer: PeerDialer, session: Session | undefined, reason: string, error?: unknown): void {
+    const { bytesReceived, bytesSent } = session?.traffic ?? { bytesReceived: 0, bytesSent: 0 }
+    const fault = session?.end?.fault ?? (isCoppiceError(error, 'PEER_PROTOCOL') ? 'protocol' : 'unreachable')
+    this.failed.push({
+      peer: session?.peer,
+      name: dialer.name,
+      outcome: fault,
+      reason,
+      blocks: 0,
+      bytesReceived,
+      bytesSent,
+    })
+  }
+}

@@ -1,0 +1,272 @@
+/**
+ * Serves one database to anybody: its newest signed root, and blocks of subtrees that are complete here and belong to a
+ * signed root (protocol.md, 5). A block without a completeness record is "not here", even where the store holds it:
+ * drafts, half-fetched trees and other databases cannot be probed for. Bytes are hashed before they leave, so that a
+ * bad disk makes this peer incomplete and never a liar.
+ *
+ * A channel has one request worked on and one answer in memory; what else it sends stays unread, and its sender waits.
+ */
+import type { Clock } from '../clock.ts'
+import { CoppiceError } from '../errors.ts'
+import { type Link, matchesLink } from '../link.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../prolly/index.ts'
+import type { Store } from '../store/interface.ts'
+import type { Channel } from './channel.ts'
+import {
+  ANSWERS_AT_ONCE,
+  ANSWERS_WAITING_MAX,
+  BYTES_PER_TURN,
+  PROTOCOL_VERSION,
+  TELL_INTERVAL_MS,
+  TELLS_BURST,
+} from './limits.ts'
+import {
+  decodeRequest,
+  encodeMessage,
+  type GetBlocks,
+  type GetRoot,
+  type Hello,
+  type Message,
+  type RootId,
+} from './messages.ts'
+import { Turnstile } from './turnstile.ts'
+
+/** The newest signed root of a database, as its owner keeps it. */
+export interface NewestRoot {
+  readonly signedRoot: Uint8Array
+  readonly id: RootId
+}
+
+export interface ProviderOptions {
+  /** The author's key, 32 bytes. */
+  readonly author: Uint8Array
+  readonly name: string
+  readonly store: Pick<Store, 'getComplete' | 'getMany'>
+  /** Undefined while nothing has been signed. */
+  readonly newest: () => MaybePromise<NewestRoot | undefined>
+  /** Resolves when {@link newest} may have another answer; rejects with the signal's reason when it aborts. */
+  readonly changed: (signal: AbortSignal) => Promise<void>
+  readonly clock: Clock
+  /** Called with a signed root that a peer calls newer: unverified, at most a few per channel. Must not throw. */
+  readonly onTell?: (signedRoot: Uint8Array, peer: string) => void
+  /** Called with a block whose bytes no longer have its hash: the store is damaged. Must not throw. */
+  readonly onDamage?: (link: Link) => void
+  /** Shared by the providers of one process, so that all their channels take turns. */
+  readonly turnstile?: Turnstile
+}
+
+/** Links looked up together. */
+const LOOKUP_LINKS = 32
+
+export class Provider {
+  readonly author: Uint8Array
+  readonly name: string
+  readonly #options: ProviderOptions
+  readonly #turnstile: Turnstile
+
+  constructor(options: ProviderOptions) {
+    this.author = options.author
+    this.name = options.name
+    this.#options = options
+    this.#turnstile = options.turnstile ?? new Turnstile(ANSWERS_AT_ONCE, ANSWERS_WAITING_MAX)
+  }
+
+  /**
+   * Serves a channel whose hello has been read and names this database, until the peer ends it.
+   * @throws {CoppiceError} `PEER_PROTOCOL` where the peer breaks the protocol, or as the channel fails. Errors of the
+   *   store end the channel too: the peer is told that the request failed.
+   */
+  async serve(channel: Channel, hello: Hello): Promise<void> {
+    const service = new Service(channel, this.#options, this.#turnstile)
+    try {
+      await service.welcome(hello)
+      await service.run()
+    } finally {
+      service.stop()
+    }
+  }
+}
+
+/** What a provider does for one channel. */
+class Service {
+  readonly #channel: Channel
+  readonly #options: ProviderOptions
+  readonly #turnstile: Turnstile
+  readonly #over = new AbortController()
+  #waitingForRoot = false
+  #tells = TELLS_BURST
+  #tellsCountedAt: number
+  #bytesThisTurn = 0
+
+  constructor(channel: Channel, options: ProviderOptions, turnstile: Turnstile) {
+    this.#channel = channel
+    this.#options = options
+    this.#turnstile = turnstile
+    this.#tellsCountedAt = options.clock.now()
+  }
+
+  stop(): void {
+    this.#over.abort(new CoppiceError('PEER_UNREACHABLE', `channel to peer ${this.#channel.peer} has ended`))
+  }
+
+  async welcome(hello: Hello): Promise<void> {
+    const newest = await this.#options.newest()
+    const same = newest !== undefined && hello.have !== null && isSame(newest.id, hello.have)
+    const status = newest === undefined ? 'empty' : same ? 'same' : 'newest'
+    const signedRoot = newest === undefined || same ? null : newest.signedRoot
+    await this.#send({ type: 'welcome', version: PROTOCOL_VERSION, status, signedRoot })
+  }
+
+  async run(): Promise<void> {
+    for (;;) {
+      const frame = await this.#channel.receive()
+      if (frame === undefined) return
+      const request = decodeRequest(frame)
+      if (request.type === 'get blocks') await this.#sendBlocks(request)
+      else if (request.type === 'get root') await this.#sendRoot(request)
+      else this.#takeTell(request.signedRoot)
+    }
+  }
+
+  async #sendBlocks(request: GetBlocks): Promise<void> {
+    let blocks: (Uint8Array | null)[] | undefined
+    try {
+      blocks = await this.#turnstile.run(() => this.#readBlocks(request))
+    } catch (error) {
+      await this.#send({ type: 'refusal', id: request.id, reason: 'failed' })
+      throw error
+    }
+    if (blocks === undefined) return this.#send({ type: 'refusal', id: request.id, reason: 'busy' })
+    await this.#send({ type: 'blocks', id: request.id, blocks })
+    await this.#breathe()
+  }
+
+  /** The longest prefix that fits. Memory is the budget and at most one batch of lookups of the same size. */
+  async #readBlocks({ links, bytesMax }: GetBlocks): Promise<(Uint8Array | null)[]> {
+    const blocks: (Uint8Array | null)[] = []
+    let room = bytesMax
+    while (blocks.length < links.length) {
+      const batch = await this.#lookUp(links.slice(blocks.length, blocks.length + LOOKUP_LINKS), room)
+      const known = batch.filter((link) => link !== undefined)
+      let found = known.length === 0 ? [] : this.#options.store.getMany(known)
+      if (found instanceof Promise) found = await found
+      let next = 0
+      for (const link of batch) {
+        const bytes = link === undefined ? null : this.#intact(link, found[next++])
+        const length = bytes?.length ?? 0
+        if (length > room && blocks.length > 0) return blocks
+        blocks.push(bytes)
+        room -= length
+        this.#bytesThisTurn += length
+      }
+      if (room < 0) return blocks
+    }
+    return blocks
+  }
+
+  /** The served ones among `links`, undefined for the others; ends where what is known to fit may be more than `room`. */
+  async #lookUp(links: readonly Link[], room: number): Promise<(Link | undefined)[]> {
+    const batch: (Link | undefined)[] = []
+    let left = room
+    for (const link of links) {
+      let record = this.#options.store.getComplete(link)
+      if (record instanceof Promise) record = await record
+      if (record !== undefined) left -= record.level < 0 ? record.bytes : Math.min(record.bytes, NODE_BYTES_MAX)
+      if (left < 0 && batch.length > 0) return batch
+      batch.push(record === undefined ? undefined : link)
+    }
+    return batch
+  }
+
+  #intact(link: Link, bytes: Uint8Array | undefined): Uint8Array | null {
+    if (bytes === undefined) return null
+    if (bytes.length <= RAW_VALUE_BYTES_MAX && matchesLink(link, bytes)) return bytes
+    this.#options.onDamage?.(link)
+    return null
+  }
+
+  async #sendRoot(request: GetRoot): Promise<void> {
+    const newest = await this.#options.newest()
+    if (newest !== undefined && isNews(newest.id, request.have)) {
+      return this.#send({ type: 'root', id: request.id, signedRoot: newest.signedRoot })
+    }
+    if (request.waitMs === 0) return this.#send({ type: 'root', id: request.id, signedRoot: null })
+    if (this.#waitingForRoot) throw new CoppiceError('PEER_PROTOCOL', 'request for a root: one is waiting already')
+    this.#waitingForRoot = true
+    // Answered beside the loop: blocks are asked for meanwhile.
+    void this.#waitForRoot(request)
+  }
+
+  async #waitForRoot(request: GetRoot): Promise<void> {
+    const until = this.#options.clock.now() + request.waitMs
+    try {
+      let signedRoot: Uint8Array | null = null
+      let isTimeUp = false
+      while (signedRoot === null && !isTimeUp) {
+        isTimeUp = this.#options.clock.now() >= until
+        signedRoot = await this.#newsOrChange(request.have, isTimeUp ? 0 : until - this.#options.clock.now())
+      }
+      this.#waitingForRoot = false
+      await this.#send({ type: 'root', id: request.id, signedRoot })
+    } catch (error) {
+      // The loop may be waiting for a request: it learns of the failure from the channel.
+      if (!this.#over.signal.aborted) this.#channel.abort(error instanceof Error ? error : new Error(String(error)))
+    }
+  }
+
+  /** The newest root at once if it is news; else null after a change, or after `ms`. */
+  async #newsOrChange(have: RootId | null, ms: number): Promise<Uint8Array | null> {
+    const { changed, clock, newest } = this.#options
+    const done = new AbortController()
+    const signal = AbortSignal.any([done.signal, this.#over.signal])
+    // Watching begins before looking, so that no change falls between the two.
+    const waits = [changed(signal), clock.sleep(ms, signal)]
+    const settled = Promise.allSettled(waits)
+    try {
+      const now = await newest()
+      if (now !== undefined && isNews(now.id, have)) return now.signedRoot
+      await Promise.race(waits)
+      return null
+    } finally {
+      done.abort()
+      await settled
+    }
+  }
+
+  /** More than a few tells are dropped unseen: each may cost the listener a signature check. */
+  #takeTell(signedRoot: Uint8Array): void {
+    const { clock, onTell } = this.#options
+    const intervals = Math.floor((clock.now() - this.#tellsCountedAt) / TELL_INTERVAL_MS)
+    if (intervals > 0) {
+      this.#tells = Math.min(TELLS_BURST, this.#tells + intervals)
+      this.#tellsCountedAt += intervals * TELL_INTERVAL_MS
+    }
+    if (this.#tells === 0) return
+    this.#tells--
+    onTell?.(signedRoot, this.#channel.peer)
+  }
+
+  async #send(message: Message): Promise<void> {
+    await this.#channel.send(encodeMessage(message))
+  }
+
+  /** Reading and hashing are synchronous where the store is: let others have a turn now and then. */
+  async #breathe(): Promise<void> {
+    if (this.#bytesThisTurn < BYTES_PER_TURN) return
+    this.#bytesThisTurn = 0
+    await this.#options.clock.sleep(0, this.#over.signal)
+  }
+}
+
+function isSame(a: RootId, b: RootId): boolean {
+  return a.payload.every((byte, i) => byte === b.payload[i])
+}
+
+/** Above what the peer has, or another root of the same place in the order, which is evidence of equivocation. */
+function isNews(ours: RootId, theirs: RootId | null): boolean {
+  if (theirs === null) return true
+  if (ours.epoch !== theirs.epoch) return ours.epoch > theirs.epoch
+  if (ours.sequence !== theirs.sequence) return ours.sequence > theirs.sequence
+  return !isSame(ours, theirs)
+}

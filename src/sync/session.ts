@@ -1,0 +1,353 @@
+/**
+ * One channel to one peer, seen from the puller: questions are matched with answers, whatever order they come in, and
+ * the peer's manners are watched. It decides only what can be decided without knowing the tree: whether the peer keeps
+ * the protocol (protocol.md, 3) and is fast enough. A peer at fault is dropped once, with its first fault as the reason.
+ */
+import type { Clock } from '../clock.ts'
+import { CoppiceError, type ErrorCode, isCoppiceError } from '../errors.ts'
+import { ANSWER_BYTES_MAX } from '../limits.ts'
+import { CODEC_DAG_CBOR, type Link, linkCodec } from '../link.ts'
+import { NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../prolly/index.ts'
+import type { Channel } from './channel.ts'
+import {
+  ANSWER_ALLOWANCE_MS,
+  PATIENCE_MS,
+  PROTOCOL_VERSION,
+  RATE_BYTES_PER_SECOND_MIN,
+  SIGNED_ROOT_BYTES_MAX,
+  WAIT_MS_MAX,
+  WATCH_INTERVAL_MS,
+} from './limits.ts'
+import {
+  type Answer,
+  decodeAnswer,
+  decodeWelcome,
+  encodeMessage,
+  type Message,
+  type RootId,
+  type Welcome,
+} from './messages.ts'
+import type { PeerOutcome, Traffic } from './report.ts'
+
+/** Outcomes for which a peer is dropped. */
+export type Fault = Exclude<PeerOutcome, 'used' | 'unused' | 'outdated' | 'empty'>
+
+/** Why a session ended. */
+export interface SessionEnd {
+  readonly fault: Fault
+  readonly error: CoppiceError
+}
+
+export interface HelloOptions {
+  readonly author: Uint8Array
+  readonly name: string
+  /** The newest signed root the puller has; null for a new replica. */
+  readonly have: RootId | null
+}
+
+/** Blocks of a prefix of the links; null: not there. */
+export type Blocks = readonly (Uint8Array | null)[]
+
+interface Waiting {
+  /** Undefined for a question about roots. */
+  readonly links: readonly Link[] | undefined
+  /** When the answer is due at all: a root request may wait. */
+  readonly dueAt: number
+  readonly resolve: (answer: Answer) => void
+  readonly reject: (error: Error) => void
+}
+
+const FAULT_CODES: Readonly<Record<Fault, ErrorCode>> = {
+  unknown: 'ROOT_NOT_FOUND',
+  version: 'PEER_PROTOCOL',
+  busy: 'PEER_UNREACHABLE',
+  liar: 'PEER_LIED',
+  incomplete: 'PEER_LIED',
+  silent: 'PEER_TIMEOUT',
+  slow: 'PEER_TIMEOUT',
+  protocol: 'PEER_PROTOCOL',
+  unreachable: 'PEER_UNREACHABLE',
+}
+
+export class Session {
+  /** The peer's id. */
+  readonly peer: string
+  /** As it was dialled. */
+  readonly name: string
+  readonly #channel: Channel
+  readonly #clock: Clock
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #over = new AbortController()
+  #nextId = 0
+  #requests = 0
+  #end: SessionEnd | undefined
+  #announced: Uint8Array | undefined
+  #status: Welcome['status'] = 'empty'
+  #welcome: PromiseWithResolvers<void> | undefined
+  #patience = PATIENCE_MS
+  #answersSinceWatch = 0
+  #taken: Traffic = { bytesReceived: 0, bytesSent: 0, requests: 0 }
+
+  /** Takes `channel` over. {@link hello} comes next. */
+  constructor(channel: Channel, name: string, clock: Clock) {
+    this.#channel = channel
+    this.#clock = clock
+    this.peer = channel.peer
+    this.name = name
+  }
+
+  /** The newest signed root the peer has shown on this channel, unverified. */
+  get announced(): Uint8Array | undefined {
+    return this.#announced
+  }
+
+  /** The answer to the hello: `same` means that the peer's newest is what the hello has. */
+  get status(): Welcome['status'] {
+    return this.#status
+  }
+
+  /** Why the session ended; undefined while it lives. */
+  get end(): SessionEnd | undefined {
+    return this.#end
+  }
+
+  get isOpen(): boolean {
+    return this.#end === undefined && !this.#over.signal.aborted
+  }
+
+  /** Questions for blocks that wait for their answer. */
+  get blockRequests(): number {
+    let count = 0
+    for (const { links } of this.#waiting.values()) if (links !== undefined) count++
+    return count
+  }
+
+  /** Bytes and questions of the whole session. */
+  get traffic(): Traffic {
+    const { bytesReceived, bytesSent } = this.#channel
+    return { bytesReceived, bytesSent, requests: this.#requests }
+  }
+
+  /** Bytes and questions since the last call: those of the hello belong to the first pull. */
+  takeTraffic(): Traffic {
+    const now = this.traffic
+    const before = this.#taken
+    this.#taken = now
+    return {
+      bytesReceived: now.bytesReceived - before.bytesReceived,
+      bytesSent: now.bytesSent - before.bytesSent,
+      requests: now.requests - before.requests,
+    }
+  }
+
+  /**
+   * Says hello and waits for the welcome.
+   * @throws {CoppiceError} the error of {@link end}: the peer does not serve the database, speaks another version, is busy,
+   *   silent or broken. The channel is gone then.
+   */
+  async hello(options: HelloOptions): Promise<void> {
+    this.#welcome = Promise.withResolvers()
+    void this.#receive()
+    void this.#watch()
+    this.#requests++
+    this.#post({ type: 'hello', version: PROTOCOL_VERSION, ...options })
+    await this.#welcome.promise
+  }
+
+  /**
+   * Asks for blocks: 1..REQUEST_LINKS_MAX links. Undefined: the peer is busy, ask again later.
+   * @throws {CoppiceError} the error of {@link end}, when the session ends before the answer.
+   */
+  async getBlocks(links: readonly Link[]): Promise<Blocks | undefined> {
+    const answer = await this.#ask(links, 0, (id) => ({ type: 'get blocks', id, links, bytesMax: ANSWER_BYTES_MAX }))
+    return answer.type === 'blocks' ? answer.blocks : undefined
+  }
+
+  /**
+   * Asks for the newest signed root above `have`, which the provider may hold back for `waitMs` until there is one.
+   * Undefined: nothing newer. What comes is unverified.
+   * @throws {CoppiceError} as {@link getBlocks}.
+   */
+  async getRoot(have: RootId | null, waitMs: number): Promise<Uint8Array | undefined> {
+    const wait = Math.min(Math.max(0, Math.floor(waitMs)), WAIT_MS_MAX)
+    const answer = await this.#ask(undefined, wait, (id) => ({ type: 'get root', id, have, waitMs: wait }))
+    if (answer.type !== 'root' || answer.signedRoot === null) return undefined
+    this.#announced = answer.signedRoot
+    return answer.signedRoot
+  }
+
+  /** Tells the peer of a newer signed root than it has shown. A hint: nothing comes back. */
+  tell(signedRoot: Uint8Array): void {
+    if (signedRoot.length < 1 || signedRoot.length > SIGNED_ROOT_BYTES_MAX) {
+      throw new RangeError(`signed root: expected 1..${SIGNED_ROOT_BYTES_MAX} bytes, got ${signedRoot.length}`)
+    }
+    if (this.isOpen) this.#post({ type: 'tell', signedRoot })
+  }
+
+  /** Drops the peer for a fault; the first one stands. What it owes is given back to whoever asked. */
+  fail(fault: Fault, reason: string, cause?: unknown): void {
+    if (!this.isOpen) return
+    const details = { peer: this.peer, name: this.name, fault }
+    const error = new CoppiceError(FAULT_CODES[fault], `peer ${this.name}: ${reason}`, { cause, details })
+    this.#end = { fault, error }
+    this.#settle(error)
+    this.#channel.abort(error)
+  }
+
+  /** Ends the session in good manners. Idempotent. */
+  async close(): Promise<void> {
+    if (!this.isOpen) return
+    this.#settle(new CoppiceError('PEER_UNREACHABLE', `peer ${this.name}: the session was closed`))
+    await this.#channel.close()
+  }
+
+  #settle(error: Error): void {
+    this.#over.abort(error)
+    this.#welcome?.reject(error)
+    for (const { reject } of this.#waiting.values()) reject(error)
+    this.#waiting.clear()
+  }
+
+  #ask(links: readonly Link[] | undefined, waitMs: number, message: (id: number) => Message): Promise<Answer> {
+    if (!this.isOpen) return Promise.reject(this.#over.signal.reason as Error)
+    const id = this.#nextId
+    this.#nextId = (this.#nextId + 1) % 0x100000000
+    this.#requests++
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+    this.#waiting.set(id, { links, dueAt: this.#clock.now() + waitMs, resolve, reject })
+    this.#post(message(id))
+    return promise
+  }
+
+  /** Requests are small and their number is bounded, so nobody waits for the channel to take more. */
+  #post(message: Message): void {
+    this.#channel.send(encodeMessage(message)).catch((error: unknown) => this.#failByChannel(error))
+  }
+
+  async #receive(): Promise<void> {
+    try {
+      let welcomed = false
+      for (;;) {
+        const frame = await this.#channel.receive()
+        if (!this.isOpen) return
+        if (frame === undefined) return this.fail('unreachable', 'ended the channel')
+        if (welcomed) this.#onAnswer(decodeAnswer(frame))
+        else this.#onWelcome(decodeWelcome(frame))
+        welcomed = true
+      }
+    } catch (error) {
+      this.#failByChannel(error)
+    }
+  }
+
+  #onWelcome(welcome: Welcome): void {
+    this.#status = welcome.status
+    this.#announced = welcome.signedRoot ?? undefined
+    this.#answersSinceWatch++
+    if (welcome.status === 'unknown') return this.fail('unknown', 'does not serve this database')
+    if (welcome.status === 'busy') return this.fail('busy', 'is busy')
+    if (welcome.status === 'version') {
+      return this.fail('version', `speaks version ${welcome.version} of the protocol, not ${PROTOCOL_VERSION}`)
+    }
+    this.#welcome?.resolve()
+    this.#welcome = undefined
+  }
+
+  #onAnswer(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id)
+    if (waiting === undefined) return this.fail('protocol', `answered question ${answer.id}, which is not open`)
+    const { links } = waiting
+    const expected = links === undefined ? 'root' : 'blocks'
+    if (answer.type !== expected && answer.type !== 'refusal') {
+      return this.fail('protocol', `answered with ${answer.type} where ${expected} was asked for`)
+    }
+    let earns = true
+    if (answer.type === 'blocks' && links !== undefined) {
+      const bytes = totalBytes(answer.blocks)
+      const broken = brokenRule(answer.blocks, bytes, links)
+      if (broken !== undefined) return this.fail('protocol', broken)
+      // Feeding one block at a time earns no patience beyond what its bytes do.
+      earns = answer.blocks.length === links.length || bytes >= ANSWER_BYTES_MAX / 2
+    }
+    if (answer.type === 'refusal' && answer.reason === 'failed') {
+      return this.fail('incomplete', 'cannot read its own store')
+    }
+    this.#waiting.delete(answer.id)
+    if (earns) this.#answersSinceWatch++
+    waiting.resolve(answer)
+  }
+
+  #failByChannel(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    if (isCoppiceError(error, 'PEER_PROTOCOL')) this.fail('protocol', message, error)
+    else if (isCoppiceError(error, 'PEER_TIMEOUT')) this.fail('silent', message, error)
+    else this.fail('unreachable', message, error)
+  }
+
+  /**
+   * Counts patience: it runs while the peer owes something, and comes back with what arrives: a second per answer, and
+   * the time its bytes take at the minimum rate. So a peer at that rate is never dropped, however small or large the
+   * answers, and one below it is, however it spreads its bytes.
+   */
+  async #watch(): Promise<void> {
+    let before = this.#clock.now()
+    let bytesBefore = this.#channel.bytesReceived
+    let quietMs = 0
+    for (;;) {
+      try {
+        await this.#clock.sleep(WATCH_INTERVAL_MS, this.#over.signal)
+      } catch {
+        return
+      }
+      if (!this.isOpen) return
+      const now = this.#clock.now()
+      // A process that was suspended has not been watching.
+      const elapsed = Math.min(Math.max(0, now - before), 2 * WATCH_INTERVAL_MS)
+      const bytes = this.#channel.bytesReceived - bytesBefore
+      before = now
+      bytesBefore += bytes
+      if (this.#owes(now)) {
+        quietMs = bytes > 0 ? 0 : quietMs + elapsed
+        const earned = (bytes * 1000) / RATE_BYTES_PER_SECOND_MIN + this.#answersSinceWatch * ANSWER_ALLOWANCE_MS
+        this.#patience = Math.min(PATIENCE_MS, this.#patience + earned - elapsed)
+      } else {
+        quietMs = 0
+        this.#patience = PATIENCE_MS
+      }
+      this.#answersSinceWatch = 0
+      if (this.#patience <= 0) return this.#losePatience(quietMs)
+    }
+  }
+
+  #losePatience(quietMs: number): void {
+    if (quietMs >= PATIENCE_MS / 2) return this.fail('silent', `sent nothing for ${Math.round(quietMs / 1000)} s`)
+    this.fail('slow', `sent less than ${RATE_BYTES_PER_SECOND_MIN / 1024} KiB/s`)
+  }
+
+  #owes(now: number): boolean {
+    if (this.#welcome !== undefined) return true
+    for (const { dueAt } of this.#waiting.values()) if (dueAt <= now) return true
+    return false
+  }
+}
+
+function totalBytes(blocks: Blocks): number {
+  let bytes = 0
+  for (const block of blocks) bytes += block?.length ?? 0
+  return bytes
+}
+
+/**
+ * What is wrong with an answer's size, if anything. A provider sends the longest prefix that fits the budget, so one
+ * that stops early is found out, as far as the format alone bounds the next block: what the author says of its size
+ * must not decide over a peer.
+ */
+function brokenRule(blocks: Blocks, bytes: number, links: readonly Link[]): string | undefined {
+  if (blocks.length > links.length) return `sent ${blocks.length} blocks where ${links.length} were asked for`
+  if (bytes > ANSWER_BYTES_MAX && blocks.length > 1) return `sent ${bytes} bytes where ${ANSWER_BYTES_MAX} were allowed`
+  const next = links[blocks.length]
+  if (next === undefined) return undefined
+  const nextMax = linkCodec(next) === CODEC_DAG_CBOR ? NODE_BYTES_MAX : RAW_VALUE_BYTES_MAX
+  if (bytes + nextMax > ANSWER_BYTES_MAX) return undefined
+  return `sent ${blocks.length} of ${links.length} blocks though more would fit`
+}
