@@ -71,7 +71,10 @@ export function formatLink(link: Link): string {
 export function parseLink(text: string): Link {
   const link = tryParseLink(text)
   if (link === undefined) {
-    throw new CoppiceError('USAGE', `CID: expected a CIDv1 of sha2-256 such as bafyrei..., got ${JSON.stringify(text.slice(0, 80))}`)
+    throw new CoppiceError(
+      'USAGE',
+      `CID: expected a CIDv1 of sha2-256 such as bafyrei..., got ${JSON.stringify(text.slice(0, 80))}`,
+    )
   }
   return link
 }

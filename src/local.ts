@@ -3,27 +3,33 @@
  * index.ts at first use, so that importing coppice loads neither LMDB nor libp2p.
  */
 import { randomBytes } from 'node:crypto'
-import { Database, type DatabaseOptions } from './db/index.ts'
+import { equalBytes } from './bytes.ts'
+import { Database, type Dialing, type PullOptions, type PullResult, Replica } from './db/index.ts'
 import {
   createDatabaseDirectory,
   type DatabaseDirectory,
+  type DatabaseKind,
   directoryPaths,
   ensureKeyFile,
   type KeyCodec,
   openDatabaseDirectory,
   readKeyFile,
 } from './directory/index.ts'
-import { CoppiceError } from './errors.ts'
+import { CoppiceError, isCoppiceError } from './errors.ts'
 import {
+  type Address,
   decodeKeyFile,
   encodeKeyFile,
   isDatabaseName,
   type KeyRole,
   NAME_RULE,
+  parseAddress,
   SEED_BYTES,
   type Signer,
 } from './pointer/index.ts'
-import { systemClock } from './system-clock.ts'
+import type { NetworkNode } from './net/index.ts'
+import type { PeerDialer } from './sync/index.ts'
+import { surroundings } from './surroundings.ts'
 
 export type Access = 'read' | 'write'
 
@@ -58,23 +64,96 @@ export async function createDatabase(path: string, name: string): Promise<Databa
       return await Database.initialMeta(store, signer.publicKey, name)
     },
   })
-  return await load(directory, signer)
+  return await loadDatabase(directory, signer)
 }
 
 /** See `Database.open` of index.ts. */
 export async function openDatabase(path: string, access: Access): Promise<Database> {
+  const opened = await openEither(path, access)
+  if (opened.kind === 'author') return opened.db
+  await opened.db.close()
+  throw wrongKind(path, opened.kind, "a database of one's own", 'a replica, which only its author changes')
+}
+
+/** See `Replica.open` of index.ts. */
+export async function openReplica(path: string, access: Access): Promise<Replica> {
+  const opened = await openEither(path, access)
+  if (opened.kind === 'replica') return opened.db
+  await opened.db.close()
+  throw wrongKind(path, opened.kind, 'a replica', "a database of one's own")
+}
+
+export type Opened =
+  { readonly kind: 'author'; readonly db: Database } | { readonly kind: 'replica'; readonly db: Replica }
+
+/** See `openDirectory` of index.ts. */
+export async function openEither(path: string, access: Access): Promise<Opened> {
   const directory = await openDatabaseDirectory(path, access)
-  if (directory.kind !== 'author') {
+  try {
+    if (directory.kind === 'replica') return { kind: 'replica', db: await loadReplica(directory) }
+    const signer = access === 'write' ? await authorKey(directory) : undefined
+    return { kind: 'author', db: await loadDatabase(directory, signer) }
+  } catch (error) {
     await directory.close()
-    throw new CoppiceError(
-      'DATABASE_KIND',
-      `${path}: expected a database of one's own, got a replica, which only its author changes`,
-      {
-        details: { path, kind: directory.kind },
-      },
-    )
+    throw error
   }
-  return await load(directory, access === 'write' ? await authorKey(directory) : undefined)
+}
+
+export interface CloneOptions extends PullOptions {
+  /** Peers to ask beside those of the address. */
+  readonly peers?: readonly string[]
+  /** Called with what the pull did. */
+  readonly onPulled?: ((result: PullResult) => void) | undefined
+}
+
+/** See `Replica.clone` of index.ts. */
+export async function cloneReplica(addressText: string, path: string, options: CloneOptions): Promise<Replica> {
+  const address = parseAddress(addressText)
+  const peers = [...new Set([...address.peers, ...(options.peers ?? [])])]
+  const replica = await createOrResume(address, peers, path)
+  try {
+    const result = await replica.pull(options)
+    options.onPulled?.(result)
+    return replica
+  } catch (error) {
+    await replica.close()
+    throw error
+  }
+}
+
+async function createOrResume({ author, name }: Address, peers: readonly string[], path: string): Promise<Replica> {
+  try {
+    const directory = await createDatabaseDirectory(path, {
+      kind: 'replica',
+      prepare: () => Promise.resolve(Replica.initialMeta(author, name, peers)),
+    })
+    return await loadReplica(directory)
+  } catch (error) {
+    if (!isCoppiceError(error, 'DATABASE_EXISTS')) throw error
+    return await resume(error, { author, name, peers }, path)
+  }
+}
+
+/** A clone of the same database that has not completed goes on; anything else that is there stays untouched. */
+async function resume(exists: CoppiceError, address: Address, path: string): Promise<Replica> {
+  let opened: Opened
+  try {
+    opened = await openEither(path, 'write')
+  } catch (error) {
+    throw isCoppiceError(error, 'NOT_A_DATABASE') ? exists : error
+  }
+  const { kind, db } = opened
+  const isSame = kind === 'replica' && equalBytes(db.author, address.author) && db.name === address.name
+  if (!isSame || (await db.isComplete())) {
+    await db.close()
+    throw exists
+  }
+  if (address.peers.length > 0) await db.setPeers(address.peers)
+  return db
+}
+
+function wrongKind(path: string, kind: DatabaseKind, expected: string, got: string): CoppiceError {
+  return new CoppiceError('DATABASE_KIND', `${path}: expected ${expected}, got ${got}`, { details: { path, kind } })
 }
 
 /** A database without its key file can still be changed, but not published. */
@@ -83,18 +162,42 @@ async function authorKey(directory: DatabaseDirectory): Promise<Signer | undefin
     return (await readKeyFile(directory.authorKey, keyCodec('author'))).signer
   } catch (error) {
     if (error instanceof CoppiceError && error.details['reason'] === 'absent') return undefined
-    await directory.close()
     throw error
   }
 }
 
-async function load(directory: DatabaseDirectory, signer: Signer | undefined): Promise<Database> {
-  const options: DatabaseOptions = { clock: systemClock, isWritable: directory.access === 'write' }
-  try {
-    return await Database.load(directory.store, signer === undefined ? options : { ...options, signer })
-  } catch (error) {
-    await directory.close()
-    throw error
+function loadDatabase(directory: DatabaseDirectory, signer: Signer | undefined): Promise<Database> {
+  const options = { ...surroundings, isWritable: directory.access === 'write' }
+  return Database.load(directory.store, signer === undefined ? options : { ...options, signer })
+}
+
+function loadReplica(directory: DatabaseDirectory): Promise<Replica> {
+  const network = new LazyNetwork(directory.path)
+  return Replica.load(directory.store, { ...surroundings, isWritable: directory.access === 'write', network })
+}
+
+/** A node that only dials, started when the first peer is asked: reading a replica needs no network. */
+class LazyNetwork implements Dialing {
+  readonly #path: string
+  #node: Promise<NetworkNode> | undefined
+
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  async dialer(address: string): Promise<PeerDialer> {
+    this.#node ??= this.#start()
+    return (await this.#node).dialer(address)
+  }
+
+  async #start(): Promise<NetworkNode> {
+    const { createNode } = await import('./net/index.ts')
+    return await createNode({ peerKey: await peerKeySeed(this.#path) })
+  }
+
+  async close(): Promise<void> {
+    const node = await this.#node?.catch(() => undefined)
+    await node?.stop()
   }
 }
 

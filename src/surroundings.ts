@@ -1,19 +1,22 @@
-/** The clock of this machine. */
-import type { Clock } from './clock.ts'
+/** The clock and the randomness of this machine, for the layers that take both as parameters. */
+import type { Surroundings } from './db/index.ts'
 
-export const systemClock: Clock = {
-  now: () => Date.now(),
-  sleep: (ms, signal) =>
-    new Promise((resolve, reject) => {
-      signal?.throwIfAborted()
-      const onAbort = (): void => {
-        clearTimeout(timer)
-        reject(signal?.reason as Error)
-      }
-      const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', onAbort)
-        resolve()
-      }, ms)
-      signal?.addEventListener('abort', onAbort, { once: true })
-    }),
+export const surroundings: Surroundings = {
+  clock: {
+    now: () => Date.now(),
+    sleep: (ms, signal) =>
+      new Promise((resolve, reject) => {
+        signal?.throwIfAborted()
+        const onAbort = (): void => {
+          clearTimeout(timer)
+          reject(signal?.reason as Error)
+        }
+        const timer = setTimeout(() => {
+          signal?.removeEventListener('abort', onAbort)
+          resolve()
+        }, ms)
+        signal?.addEventListener('abort', onAbort, { once: true })
+      }),
+  },
+  random: () => Math.random(),
 }

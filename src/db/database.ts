@@ -4,7 +4,6 @@
  * working state is the one of the last batch that resolved, or of one that was just about to.
  */
 import { equalBytes } from '../bytes.ts'
-import type { Clock } from '../clock.ts'
 import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
 import type { Link } from '../link.ts'
@@ -21,11 +20,10 @@ import { Publisher, type PublishOptions, type PublishReport } from './publisher.
 import { decodeOwn, type LogEntry, readLog } from './signed-log.ts'
 import { METADATA_KEY } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
-import { DatabaseState, type StateChange } from './state.ts'
+import { DatabaseState, type StateChange, type Surroundings } from './state.ts'
 import { Transaction } from './transaction.ts'
 
-export interface DatabaseOptions {
-  readonly clock: Clock
+export interface DatabaseOptions extends Surroundings {
   /** Signs roots; without one the handle cannot publish. */
   readonly signer?: Signer
   /** Without, the handle only reads: another process may write. */
@@ -73,7 +71,7 @@ export class Database implements KeyReader, AsyncDisposable {
   }
 
   static async load(store: Store, options: DatabaseOptions): Promise<Database> {
-    return new Database(await DatabaseState.load(store, options.clock), options)
+    return new Database(await DatabaseState.load(store, options), options)
   }
 
   get author(): Uint8Array {

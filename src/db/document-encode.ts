@@ -46,122 +46,122 @@ export function encodeDocument(document: unknown): Uint8Array {
 let idle: Encoder | undefined
 
 class Encoder {
-  private bytes = new Uint8Array(BUFFER_BYTES)
-  private view = new DataView(this.bytes.buffer)
-  private at = 0
+  #bytes = new Uint8Array(BUFFER_BYTES)
+  #view = new DataView(this.#bytes.buffer)
+  #at = 0
   /** The fields and indexes from the document to the value being written, its first `depth` elements. */
-  private readonly path: (string | number)[] = []
+  readonly #path: (string | number)[] = []
 
   encode(document: unknown): Uint8Array {
-    this.at = 0
-    if (!isPlainObject(document)) throw this.invalid(document, 'a plain object', 0)
-    this.map(document, 0)
-    if (this.at > DOCUMENT_BYTES_MAX) throw tooLarge(this.at)
-    const out = this.bytes.slice(0, this.at)
-    if (this.bytes.length > BUFFER_BYTES) this.allocate(BUFFER_BYTES)
+    this.#at = 0
+    if (!isPlainObject(document)) throw this.#invalid(document, 'a plain object', 0)
+    this.#map(document, 0)
+    if (this.#at > DOCUMENT_BYTES_MAX) throw tooLarge(this.#at)
+    const out = this.#bytes.slice(0, this.#at)
+    if (this.#bytes.length > BUFFER_BYTES) this.#allocate(BUFFER_BYTES)
     return out
   }
 
-  private value(value: unknown, depth: number): void {
+  #value(value: unknown, depth: number): void {
     switch (typeof value) {
       case 'string':
-        if (!this.text(value)) throw this.invalid(value, 'well-formed Unicode (no lone surrogates)', depth)
+        if (!this.#text(value)) throw this.#invalid(value, 'well-formed Unicode (no lone surrogates)', depth)
         return
       case 'number':
-        return this.number(value, depth)
+        return this.#number(value, depth)
       case 'boolean':
-        this.reserve(1)
-        this.bytes[this.at++] = value ? SIMPLE_TRUE : SIMPLE_FALSE
+        this.#reserve(1)
+        this.#bytes[this.#at++] = value ? SIMPLE_TRUE : SIMPLE_FALSE
         return
       case 'bigint':
-        return this.bigint(value, depth)
+        return this.#bigint(value, depth)
       case 'object':
-        return this.object(value, depth)
+        return this.#object(value, depth)
       default:
-        throw this.invalid(value, 'a value of a document', depth)
+        throw this.#invalid(value, 'a value of a document', depth)
     }
   }
 
-  private object(value: object | null, depth: number): void {
+  #object(value: object | null, depth: number): void {
     if (value === null) {
-      this.reserve(1)
-      this.bytes[this.at++] = SIMPLE_NULL
+      this.#reserve(1)
+      this.#bytes[this.#at++] = SIMPLE_NULL
     } else if (Array.isArray(value)) {
-      this.array(value, depth)
+      this.#array(value, depth)
     } else if (value instanceof Uint8Array) {
-      this.head(MAJOR_BYTES, value.length)
-      this.reserve(value.length)
-      this.bytes.set(value, this.at)
-      this.at += value.length
+      this.#head(MAJOR_BYTES, value.length)
+      this.#reserve(value.length)
+      this.#bytes.set(value, this.#at)
+      this.#at += value.length
     } else if (isPlainObject(value)) {
-      this.map(value, depth)
+      this.#map(value, depth)
     } else {
-      throw this.invalid(value, 'a value of a document', depth)
+      throw this.#invalid(value, 'a value of a document', depth)
     }
   }
 
-  private array(values: readonly unknown[], depth: number): void {
-    this.checkDepth(values, depth)
-    this.head(MAJOR_ARRAY, values.length)
+  #array(values: readonly unknown[], depth: number): void {
+    this.#checkDepth(values, depth)
+    this.#head(MAJOR_ARRAY, values.length)
     for (let i = 0; i < values.length; i++) {
-      this.path[depth] = i
-      this.value(values[i], depth + 1)
+      this.#path[depth] = i
+      this.#value(values[i], depth + 1)
     }
   }
 
-  private map(map: Readonly<Record<string, unknown>>, depth: number): void {
-    this.checkDepth(map, depth)
+  #map(map: Readonly<Record<string, unknown>>, depth: number): void {
+    this.#checkDepth(map, depth)
     const names = Object.keys(map)
     if (names.length > 1) sortNames(names)
     else if (names.length === 1 && isReservedMap(names[0] as string, map[names[0] as string])) {
-      throw this.invalid(map, 'a map other than {"/":{"bytes":...}}, which stands for a byte string', depth)
+      throw this.#invalid(map, 'a map other than {"/":{"bytes":...}}, which stands for a byte string', depth)
     }
-    this.head(MAJOR_MAP, names.length)
+    this.#head(MAJOR_MAP, names.length)
     for (let i = 0; i < names.length; i++) {
       const name = names[i] as string
-      this.path[depth] = name
-      if (!this.text(name)) throw this.invalid(name, 'a field name of well-formed Unicode', depth + 1)
-      this.value(map[name], depth + 1)
+      this.#path[depth] = name
+      if (!this.#text(name)) throw this.#invalid(name, 'a field name of well-formed Unicode', depth + 1)
+      this.#value(map[name], depth + 1)
     }
   }
 
-  private checkDepth(value: object, depth: number): void {
+  #checkDepth(value: object, depth: number): void {
     if (depth >= DOCUMENT_DEPTH_MAX) {
-      throw this.invalid(value, `at most ${DOCUMENT_DEPTH_MAX} levels and no cycle`, depth)
+      throw this.#invalid(value, `at most ${DOCUMENT_DEPTH_MAX} levels and no cycle`, depth)
     }
   }
 
-  private number(value: number, depth: number): void {
+  #number(value: number, depth: number): void {
     if (Number.isSafeInteger(value)) {
-      if (value >= 0) this.head(MAJOR_UNSIGNED, value)
-      else this.head(MAJOR_NEGATIVE, -1 - value)
+      if (value >= 0) this.#head(MAJOR_UNSIGNED, value)
+      else this.#head(MAJOR_NEGATIVE, -1 - value)
       return
     }
-    if (!Number.isFinite(value)) throw this.invalid(value, 'a finite number', depth)
-    this.reserve(HEAD_BYTES_MAX)
-    this.bytes[this.at] = SIMPLE_DOUBLE
-    this.view.setFloat64(this.at + 1, value)
-    this.at += 9
+    if (!Number.isFinite(value)) throw this.#invalid(value, 'a finite number', depth)
+    this.#reserve(HEAD_BYTES_MAX)
+    this.#bytes[this.#at] = SIMPLE_DOUBLE
+    this.#view.setFloat64(this.#at + 1, value)
+    this.#at += 9
   }
 
-  private bigint(value: bigint, depth: number): void {
-    if (!isInteger64(value)) throw this.invalid(value, 'an integer within 64 bits', depth)
+  #bigint(value: bigint, depth: number): void {
+    if (!isInteger64(value)) throw this.#invalid(value, 'an integer within 64 bits', depth)
     const number = Number(value)
-    if (Number.isSafeInteger(number)) return this.number(number, depth)
-    this.reserve(HEAD_BYTES_MAX)
-    this.bytes[this.at] = (value < 0n ? MAJOR_NEGATIVE : MAJOR_UNSIGNED) | 27
-    this.view.setBigUint64(this.at + 1, value < 0n ? -1n - value : value)
-    this.at += 9
+    if (Number.isSafeInteger(number)) return this.#number(number, depth)
+    this.#reserve(HEAD_BYTES_MAX)
+    this.#bytes[this.#at] = (value < 0n ? MAJOR_NEGATIVE : MAJOR_UNSIGNED) | 27
+    this.#view.setBigUint64(this.#at + 1, value < 0n ? -1n - value : value)
+    this.#at += 9
   }
 
   /** False, with nothing written, where `text` has a lone surrogate. */
-  private text(text: string): boolean {
+  #text(text: string): boolean {
     const units = text.length
     if (units <= SHORT_TEXT_UNITS) {
-      this.head(MAJOR_TEXT, units)
-      this.reserve(units)
-      const { bytes } = this
-      let at = this.at
+      this.#head(MAJOR_TEXT, units)
+      this.#reserve(units)
+      const bytes = this.#bytes
+      let at = this.#at
       let i = 0
       for (; i < units; i++) {
         const code = text.charCodeAt(i)
@@ -169,69 +169,69 @@ class Encoder {
         bytes[at++] = code
       }
       if (i === units) {
-        this.at = at
+        this.#at = at
         return true
       }
-      this.at -= headBytes(units)
+      this.#at -= headBytes(units)
     }
-    return text.isWellFormed() && this.longText(text)
+    return text.isWellFormed() && this.#longText(text)
   }
 
-  private longText(text: string): true {
+  #longText(text: string): true {
     // A unit takes at most three bytes. The head is as long as the text's bytes need, known only afterwards.
-    this.reserve(HEAD_BYTES_MAX + text.length * 3)
+    this.#reserve(HEAD_BYTES_MAX + text.length * 3)
     const guess = headBytes(text.length)
-    const begin = this.at
-    const { written } = utf8Encoder.encodeInto(text, this.bytes.subarray(begin + guess))
+    const begin = this.#at
+    const { written } = utf8Encoder.encodeInto(text, this.#bytes.subarray(begin + guess))
     const needed = headBytes(written)
-    if (needed !== guess) this.bytes.copyWithin(begin + needed, begin + guess, begin + guess + written)
-    this.head(MAJOR_TEXT, written)
-    this.at += written
+    if (needed !== guess) this.#bytes.copyWithin(begin + needed, begin + guess, begin + guess + written)
+    this.#head(MAJOR_TEXT, written)
+    this.#at += written
     return true
   }
 
   /** `n` is a safe integer >= 0. */
-  private head(major: number, n: number): void {
-    this.reserve(HEAD_BYTES_MAX)
-    const { bytes } = this
+  #head(major: number, n: number): void {
+    this.#reserve(HEAD_BYTES_MAX)
+    const bytes = this.#bytes
     if (n < 24) {
-      bytes[this.at++] = major | n
+      bytes[this.#at++] = major | n
     } else if (n < 2 ** 8) {
-      bytes[this.at++] = major | 24
-      bytes[this.at++] = n
+      bytes[this.#at++] = major | 24
+      bytes[this.#at++] = n
     } else if (n < 2 ** 16) {
-      bytes[this.at++] = major | 25
-      bytes[this.at++] = n >>> 8
-      bytes[this.at++] = n
+      bytes[this.#at++] = major | 25
+      bytes[this.#at++] = n >>> 8
+      bytes[this.#at++] = n
     } else if (n < 2 ** 32) {
-      bytes[this.at++] = major | 26
-      this.view.setUint32(this.at, n)
-      this.at += 4
+      bytes[this.#at++] = major | 26
+      this.#view.setUint32(this.#at, n)
+      this.#at += 4
     } else {
-      bytes[this.at++] = major | 27
-      this.view.setUint32(this.at, Math.floor(n / 2 ** 32))
-      this.view.setUint32(this.at + 4, n >>> 0)
-      this.at += 8
+      bytes[this.#at++] = major | 27
+      this.#view.setUint32(this.#at, Math.floor(n / 2 ** 32))
+      this.#view.setUint32(this.#at + 4, n >>> 0)
+      this.#at += 8
     }
   }
 
   /** Room for `count` bytes more. What is far over the limit stops here, before it takes any memory. */
-  private reserve(count: number): void {
-    const needed = this.at + count
-    if (needed <= this.bytes.length) return
-    if (this.at > DOCUMENT_BYTES_MAX || count > 4 * DOCUMENT_BYTES_MAX) throw tooLarge(needed)
-    const old = this.bytes
-    this.allocate(Math.max(needed, 2 * old.length))
-    this.bytes.set(old.subarray(0, this.at))
+  #reserve(count: number): void {
+    const needed = this.#at + count
+    if (needed <= this.#bytes.length) return
+    if (this.#at > DOCUMENT_BYTES_MAX || count > 4 * DOCUMENT_BYTES_MAX) throw tooLarge(needed)
+    const old = this.#bytes
+    this.#allocate(Math.max(needed, 2 * old.length))
+    this.#bytes.set(old.subarray(0, this.#at))
   }
 
-  private allocate(count: number): void {
-    this.bytes = new Uint8Array(count)
-    this.view = new DataView(this.bytes.buffer)
+  #allocate(count: number): void {
+    this.#bytes = new Uint8Array(count)
+    this.#view = new DataView(this.#bytes.buffer)
   }
 
-  private invalid(value: unknown, expected: string, depth: number): CoppiceError {
-    const path = documentPath(this.path.slice(0, depth))
+  #invalid(value: unknown, expected: string, depth: number): CoppiceError {
+    const path = documentPath(this.#path.slice(0, depth))
     return new CoppiceError(
       'DOCUMENT_INVALID',
       `document: expected ${expected}, got ${describe(value)} (at ${escapeText(path) || 'the top'})`,

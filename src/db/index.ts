@@ -30,8 +30,12 @@ export {
   SCHEMA_RANGE,
   schemaKey,
 } from './schema.ts'
-export { type LogEntry, requireSequence } from './signed-log.ts'
-export { Snapshot } from './snapshot.ts'
-export { DatabaseState, type Origin, type StateChange } from './state.ts'
+export type { FollowOptions } from './follow.ts'
+export type { Judgement, PullOptions, PullResult } from './puller.ts'
+export { type Dialing, Replica, type ReplicaOptions } from './replica.ts'
+export { decodeOwn, type LogEntry, requireSequence } from './signed-log.ts'
+export { readSchemas, Snapshot } from './snapshot.ts'
+export { type ReplicaStanding } from './standing.ts'
+export { DatabaseState, type Origin, type StateChange, type Surroundings } from './state.ts'
 export { CollectionWriter, Transaction } from './transaction.ts'
 export { type KeyPart, PART_TYPES, type PartType } from './tuple.ts'

@@ -15,6 +15,8 @@ export const PUBLISHED = 'published'
 export const CHAIN = 'chain'
 /** What acceptance knows (record.md, 5). */
 export const FLOOR = 'floor'
+/** A signed root whose tree breaks a rule, and which. */
+export const INVALID = 'invalid'
 /** Rotations of the authority, oldest first. */
 export const ROTATIONS = 'rotations'
 /** Addresses of peers a replica asks, one a line. */

@@ -85,8 +85,8 @@ export class Schema {
   readonly collection: string
   readonly key: readonly KeyField[]
   /** `integer, text` of the space and the collection, then the key's own types. */
-  private readonly types: readonly PartType[]
-  private readonly partTypes: readonly PartType[]
+  readonly #types: readonly PartType[]
+  readonly #partTypes: readonly PartType[]
 
   /** @throws {CoppiceError} `KEY_INVALID` for a bad name, no or too many fields, a field twice, an unknown type. */
   constructor(collection: string, key: readonly KeyField[]) {
@@ -94,8 +94,8 @@ export class Schema {
     validateKeyFields(key)
     this.collection = collection
     this.key = key.map(({ field, type }) => ({ field, type }))
-    this.partTypes = key.map(({ type }) => type)
-    this.types = ['integer', 'text', ...this.partTypes]
+    this.#partTypes = key.map(({ type }) => type)
+    this.#types = ['integer', 'text', ...this.#partTypes]
   }
 
   /** The document that stands under {@link schemaKey}. Equal schemas give equal bytes. */
@@ -141,17 +141,17 @@ export class Schema {
 
   /** The key for the parts of a primary key; the same errors. */
   keyFor(parts: readonly KeyPart[]): Uint8Array {
-    return this.rethrown(() => {
+    return this.#rethrown(() => {
       if (parts.length !== this.key.length) throw wrongCount(this, parts.length)
-      return encodeTuple([SPACE_DOCUMENTS, this.collection, ...parts], this.types)
+      return encodeTuple([SPACE_DOCUMENTS, this.collection, ...parts], this.#types)
     })
   }
 
   /** All documents of the collection whose primary key begins with `parts`; with none, all of them. */
   rangeFor(parts: readonly KeyPart[] = []): KeyRange {
-    return this.rethrown(() => {
+    return this.#rethrown(() => {
       if (parts.length > this.key.length) throw wrongCount(this, parts.length)
-      return rangeOf(encodeTuplePrefix([SPACE_DOCUMENTS, this.collection, ...parts], this.types))
+      return rangeOf(encodeTuplePrefix([SPACE_DOCUMENTS, this.collection, ...parts], this.#types))
     })
   }
 
@@ -160,7 +160,7 @@ export class Schema {
    * @throws {CoppiceError} `KEY_INVALID` where `key` is none.
    */
   partsIn(key: Uint8Array): KeyPart[] {
-    const [space, collection, ...parts] = decodeTuple(key, this.types)
+    const [space, collection, ...parts] = decodeTuple(key, this.#types)
     if (space !== SPACE_DOCUMENTS || collection !== this.collection) {
       throw new CoppiceError('KEY_INVALID', `key: expected one of collection "${this.collection}"`)
     }
@@ -168,7 +168,7 @@ export class Schema {
   }
 
   /** Errors of the tuple count its parts from the space on; people count those of the primary key. */
-  private rethrown<T>(encode: () => T): T {
+  #rethrown<T>(encode: () => T): T {
     try {
       return encode()
     } catch (error) {

@@ -17,6 +17,13 @@ import { Snapshot } from './snapshot.ts'
 /** How often other processes' writes are looked for: a lookup in shared memory, far below the second within which a new root is announced. */
 export const POLL_INTERVAL_MS = 200
 
+/** What a database takes from the world. */
+export interface Surroundings {
+  readonly clock: Clock
+  /** 0 <= n < 1: only spreads retries, decides nothing. */
+  readonly random: () => number
+}
+
 /** Where a change of the shown state came from. */
 export type Origin = 'local' | 'pulled'
 
@@ -32,25 +39,28 @@ export class DatabaseState {
   readonly store: Store
   readonly nodes: NodeReader
   readonly clock: Clock
+  /** 0 <= n < 1. */
+  readonly random: () => number
   /** The author's public key, 32 bytes. */
   readonly author: Uint8Array
   readonly name: string
   #shown: Snapshot | undefined
   #waiting = new Set<() => void>()
 
-  private constructor(store: Store, clock: Clock, author: Uint8Array, name: string) {
+  private constructor(store: Store, { clock, random }: Surroundings, author: Uint8Array, name: string) {
     this.store = store
     this.nodes = new NodeReader(store)
     this.clock = clock
+    this.random = random
     this.author = author
     this.name = name
   }
 
   /** @throws {CoppiceError} `STORE_CORRUPT` where the store holds no database. */
-  static async load(store: Store, clock: Clock): Promise<DatabaseState> {
+  static async load(store: Store, surroundings: Surroundings): Promise<DatabaseState> {
     const author = await requireMeta(store, AUTHOR)
     const name = decodeText(await requireMeta(store, NAME))
-    return new DatabaseState(store, clock, author, name)
+    return new DatabaseState(store, surroundings, author, name)
   }
 
   /** The state shown now. */

@@ -39,6 +39,8 @@ export class Transaction implements KeyReader {
   #writes = new Map<string, Edit>()
   #writesBytes = 0
   #isOpen = true
+  /** The tree is being rewritten from edits that may read this transaction, but not write to it. */
+  #isApplying = false
 
   constructor(base: Tree, sink: BlockSink, signal?: AbortSignal) {
     this.#base = new Snapshot(base)
@@ -85,13 +87,19 @@ export class Transaction implements KeyReader {
   }
 
   /**
-   * Applies edits that are sorted by key in one pass over the tree, whatever their number: what imports use.
+   * Applies edits that are sorted by key in one pass over the tree, whatever their number: what imports use. The source
+   * may read this transaction, and sees it as it was before.
    * @throws {CoppiceError} `INPUT_UNSORTED`, `INPUT_DUPLICATE_KEY`, `KEY_TOO_LONG`, `VALUE_TOO_LARGE`; the batch is lost then.
    */
   async apply(edits: Source<Edit>): Promise<void> {
     this.#assertOpen()
     await this.#flush()
-    await this.#edit(edits)
+    this.#isApplying = true
+    try {
+      await this.#edit(edits)
+    } finally {
+      this.#isApplying = false
+    }
   }
 
   collection<T extends object = Document, K extends KeyNames<T> = KeyNames<T>>(
@@ -117,6 +125,7 @@ export class Transaction implements KeyReader {
 
   async #write(edit: Edit): Promise<void> {
     this.#assertOpen()
+    if (this.#isApplying) throw new TypeError('transaction: expected no writes while apply runs')
     const id = bytesToMapKey(edit.key)
     const before = this.#writes.get(id)
     if (before !== undefined) this.#writesBytes -= cost(before)
@@ -130,7 +139,7 @@ export class Transaction implements KeyReader {
   }
 
   async #flush(): Promise<void> {
-    if (this.#writes.size === 0) return
+    if (this.#isApplying || this.#writes.size === 0) return
     const edits = this.#sortedWrites()
     this.#writes = new Map()
     this.#writesBytes = 0

@@ -114,11 +114,18 @@ function writePart(part: unknown, type: PartType, index: number): void {
 }
 
 function wrongPart(part: unknown, expected: string, index: number): CoppiceError {
-  const got =
-    typeof part === 'string' ? `text "${excerptOf(part)}"` : typeof part === 'object' ? 'an object' : String(part)
+  const got = describePart(part)
   return new CoppiceError('KEY_INVALID', `key part ${index + 1}: expected ${expected}, got ${got}`, {
     details: { part: index },
   })
+}
+
+function describePart(part: unknown): string {
+  if (typeof part === 'string') return `text "${excerptOf(part)}"`
+  if (part instanceof Uint8Array) return 'bytes'
+  if (part === null) return 'null'
+  if (typeof part === 'number' || typeof part === 'bigint' || typeof part === 'boolean') return String(part)
+  return Array.isArray(part) ? 'an array' : typeof part
 }
 
 /** The fewest big-endian bytes of the absolute value, complemented below zero; their number is in the type code. */
@@ -201,6 +208,7 @@ export function decodeTuple(bytes: Uint8Array, types: readonly PartType[]): KeyP
 
 /** The parts of a key of unknown types and the types they have; undefined where it is no tuple of ours. */
 export function inspectTuple(bytes: Uint8Array): { parts: KeyPart[]; types: PartType[] } | undefined {
+  if (bytes.length > KEY_BYTES_MAX) return undefined
   const reader = new TupleReader(bytes)
   const parts: KeyPart[] = []
   const types: PartType[] = []
@@ -213,7 +221,7 @@ export function inspectTuple(bytes: Uint8Array): { parts: KeyPart[]; types: Part
     if (error instanceof CoppiceError) return undefined
     throw error
   }
-  return bytes.length > KEY_BYTES_MAX ? undefined : { parts, types }
+  return { parts, types }
 }
 
 function malformed(what: string, at: number): CoppiceError {
@@ -224,26 +232,26 @@ class TupleReader {
   at = 0
   /** Of the part read last. */
   type: PartType = 'bytes'
-  private readonly bytes: Uint8Array
+  readonly #bytes: Uint8Array
 
   constructor(bytes: Uint8Array) {
     if (bytes.length > KEY_BYTES_MAX) throw malformed(`expected at most ${KEY_BYTES_MAX} bytes`, KEY_BYTES_MAX)
-    this.bytes = bytes
+    this.#bytes = bytes
   }
 
   part(): KeyPart {
     const at = this.at
-    const code = this.byte()
+    const code = this.#byte()
     switch (code) {
       case CODE_BYTES:
         this.type = 'bytes'
-        return this.escaped()
+        return this.#escaped()
       case CODE_TEXT:
         this.type = 'text'
-        return this.text()
+        return this.#text()
       case CODE_DOUBLE:
         this.type = 'number'
-        return this.double()
+        return this.#double()
       case CODE_FALSE:
       case CODE_TRUE:
         this.type = 'boolean'
@@ -252,34 +260,34 @@ class TupleReader {
     const size = code - CODE_INTEGER_ZERO
     if (Math.abs(size) > INTEGER_BYTES_MAX) throw malformed('expected a type code of a key', at)
     this.type = 'integer'
-    return this.integer(size)
+    return this.#integer(size)
   }
 
-  private byte(): number {
-    const byte = this.bytes[this.at]
+  #byte(): number {
+    const byte = this.#bytes[this.at]
     if (byte === undefined) throw malformed('cut short', this.at)
     this.at++
     return byte
   }
 
-  private integer(size: number): number | bigint {
+  #integer(size: number): number | bigint {
     const begin = this.at
     const flip = size < 0 ? 0xff : 0
     let absolute = 0
-    for (let i = 0; i < Math.abs(size); i++) absolute = absolute * 256 + (this.byte() ^ flip)
-    if (size !== 0 && ((this.bytes[begin] as number) ^ flip) === 0)
+    for (let i = 0; i < Math.abs(size); i++) absolute = absolute * 256 + (this.#byte() ^ flip)
+    if (size !== 0 && ((this.#bytes[begin] as number) ^ flip) === 0)
       throw malformed('integer with a leading zero', begin)
     if (absolute <= Number.MAX_SAFE_INTEGER) return size < 0 ? -absolute : absolute
     let exact = 0n
-    for (let i = begin; i < this.at; i++) exact = (exact << 8n) | BigInt((this.bytes[i] as number) ^ flip)
+    for (let i = begin; i < this.at; i++) exact = (exact << 8n) | BigInt((this.#bytes[i] as number) ^ flip)
     if (size < 0) exact = -exact
     if (exact < INTEGER_MIN || exact > INTEGER_MAX) throw malformed('integer beyond 64 bits', begin)
     return normalizeInteger(exact)
   }
 
-  private double(): number {
+  #double(): number {
     const begin = this.at
-    for (let i = 0; i < 8; i++) doubleBytes[i] = this.byte()
+    for (let i = 0; i < 8; i++) doubleBytes[i] = this.#byte()
     const first = doubleBytes[0] as number
     if (first >= 0x80) doubleBytes[0] = first ^ 0x80
     else for (let i = 0; i < 8; i++) doubleBytes[i] = (doubleBytes[i] as number) ^ 0xff
@@ -288,10 +296,10 @@ class TupleReader {
     return value
   }
 
-  private text(): string {
+  #text(): string {
     const begin = this.at
     try {
-      return utf8Decoder.decode(this.escaped())
+      return utf8Decoder.decode(this.#escaped())
     } catch (error) {
       if (error instanceof CoppiceError) throw error
       throw malformed('text that is not UTF-8', begin)
@@ -299,18 +307,18 @@ class TupleReader {
   }
 
   /** The bytes up to the terminator, in memory of their own. */
-  private escaped(): Uint8Array {
+  #escaped(): Uint8Array {
     const begin = this.at
     let zeros = 0
     for (;;) {
-      if (this.byte() !== 0) continue
-      if (this.bytes[this.at] !== ESCAPE) break
+      if (this.#byte() !== 0) continue
+      if (this.#bytes[this.at] !== ESCAPE) break
       this.at++
       zeros++
     }
     const out = new Uint8Array(this.at - 1 - begin - zeros)
     for (let i = 0, from = begin; i < out.length; i++, from++) {
-      const byte = this.bytes[from] as number
+      const byte = this.#bytes[from] as number
       out[i] = byte
       if (byte === 0) from++
     }

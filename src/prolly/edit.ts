@@ -6,9 +6,10 @@
  * (The idea of advancing the chunker of each level by the cursor of the old tree is Dolt's tree mutator.)
  */
 import { compareBytes } from '../bytes.ts'
+import { matchesLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import { type Format, FORMAT_1 } from './format.ts'
-import type { Node } from './node.ts'
+import { isValueRef, type Node } from './node.ts'
 import type { NodeReader } from './node-reader.ts'
 import { SortedSource, type Source } from './sorted-source.ts'
 import type { Tree } from './tree.ts'
@@ -37,7 +38,7 @@ export interface WriteReport extends TreeRef {
   readonly bytesWritten: number
 }
 
-/** Rows between two looks at the signal and at the sink's back-pressure. */
+/** Rows between two looks at the signal. */
 const ROWS_PER_CHECK = 256
 
 /**
@@ -55,10 +56,11 @@ export async function buildTree(rows: Source<Put>, sink: BlockSink, options: Wri
       const row = next instanceof Promise ? await next : next
       if (row === undefined) break
       writer.appendRow(row.key, row.value)
+      const pending = writer.takePending()
+      if (pending !== undefined) await pending
       if (++sinceCheck === ROWS_PER_CHECK) {
         sinceCheck = 0
         options.signal?.throwIfAborted()
-        await writer.takePending()
       }
     }
     return report(writer, await writer.finish((child) => child))
@@ -83,6 +85,7 @@ export async function editTree(
   try {
     const editor = new Editor(tree.nodes, source, writer, options.signal)
     await editor.start()
+    writer.replaces(tree.level, tree.ref.root)
     await editor.rewrite(await tree.nodes.get(tree.ref.root), true)
     return report(writer, await writer.finish((child) => lowestRoot(tree.nodes, child)))
   } finally {
@@ -150,18 +153,28 @@ class Editor {
       if (!rightmost && (last === undefined || compareBytes(edit.key, last) > 0)) break
       let order = 1
       while (row < leaf.length && (order = leaf.compareKey(row, edit.key)) < 0) writer.copyRow(leaf, row++)
-      if (row < leaf.length && order === 0) row++
-      if (edit.value !== null) writer.appendRow(edit.key, edit.value)
+      const isPresent = row < leaf.length && order === 0
+      if (isPresent && edit.value !== null && isHeldValue(leaf, row, edit.value)) writer.copyRow(leaf, row)
+      else if (edit.value !== null) writer.appendRow(edit.key, edit.value)
+      if (isPresent) row++
       const next: MaybePromise<Edit | undefined> = this.#source.next()
       this.#edit = next instanceof Promise ? await next : next
+      const pending = writer.takePending()
+      if (pending !== undefined) await pending
       if (++sinceCheck === ROWS_PER_CHECK) {
         sinceCheck = 0
         this.#signal?.throwIfAborted()
-        await writer.takePending()
       }
     }
     while (row < leaf.length) writer.copyRow(leaf, row++)
   }
+}
+
+/** Whether row `i` already refers to a block of these bytes, which then need not be written again. */
+function isHeldValue(leaf: Node, i: number, bytes: Uint8Array): boolean {
+  if (leaf.isInline(i) || leaf.valueSize(i) !== bytes.length) return false
+  const value = leaf.value(i)
+  return isValueRef(value) && matchesLink(value.link, bytes)
 }
 
 /** Where deletes left one old subtree, its highest node with more than one child (or its leaf) is the root. */

@@ -1,0 +1,269 @@
+/**
+ * One replica's conversation with its peers: learn signed roots, judge them by the floor, fetch the tree of the best, and
+ * switch to it. The order of writes is the safety: the floor is on the disk before its root is used, blocks and their
+ * records before the root is switched, and the switch with the log is one batch.
+ */
+import { equalBytes } from '../bytes.ts'
+import { CoppiceError, isCoppiceError } from '../errors.ts'
+import type { Link } from '../link.ts'
+import {
+  type Acceptance,
+  decodeSignedRoot,
+  encodeFloor,
+  type Floor,
+  type Freshness,
+  getFreshness,
+  judgeSignedRoot,
+  type LinkState,
+  type SignedRoot,
+} from '../pointer/index.ts'
+import {
+  fetchTree,
+  openSessions,
+  type PeerDialer,
+  type PeerReport,
+  type PullProgress,
+  type PullReport,
+  type RootId,
+  type Session,
+} from '../sync/index.ts'
+import { type Change, changesBetween } from './changes.ts'
+import { FLOOR, INVALID, PUBLISHED, ROOT } from './meta.ts'
+import { decodeOwn, logEntryMeta } from './signed-log.ts'
+import { encodeInvalid, invalidReason, readAuthority, readFloor } from './standing.ts'
+import type { DatabaseState } from './state.ts'
+
+export interface PullOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Called as verified data comes in. */
+  readonly onProgress?: ((progress: PullProgress) => void) | undefined
+  /** Called once the root to fetch is known, before its tree is. */
+  readonly onTarget?: ((target: SignedRoot) => void) | undefined
+}
+
+/** What the replica thinks of a signed root that a peer showed. */
+export interface Judgement {
+  readonly peer: string
+  /** As it was dialled. */
+  readonly name: string
+  readonly outcome: Acceptance['outcome']
+}
+
+export interface PullResult {
+  /** False where the newest root was complete here before. */
+  readonly changed: boolean
+  /** Complete before; undefined for a first pull. */
+  readonly from: SignedRoot | undefined
+  /** Complete now. */
+  readonly to: SignedRoot
+  /** How `to` is connected with the root accepted before it. */
+  readonly link: LinkState
+  readonly freshness: Freshness
+  readonly judgements: readonly Judgement[]
+  readonly report: PullReport
+  /** The exact changes from `from` to `to`, read when asked for; none for a first pull. */
+  changes(): AsyncIterable<Change>
+}
+
+export class Puller {
+  readonly #state: DatabaseState
+  readonly #dialers: readonly PeerDialer[]
+  #sessions: readonly Session[] | undefined
+  #failed: readonly PeerReport[] = []
+  /** What hellos said we have: a peer that answers `same` has it too. */
+  #have: RootId | null = null
+  readonly #waiting = new Map<Session, Promise<unknown>>()
+
+  constructor(state: DatabaseState, dialers: readonly PeerDialer[]) {
+    this.#state = state
+    this.#dialers = dialers
+  }
+
+  /** Whether some peer is still connected. */
+  get isConnected(): boolean {
+    return this.#sessions?.some((session) => session.isOpen) === true
+  }
+
+  /** See `Replica.pull`. Connects at the first call; later calls use the same sessions. */
+  async pull(options: PullOptions): Promise<PullResult> {
+    const { signal, onProgress } = options
+    const sessions = await this.#connect(signal)
+    const { floor, judgements } = await this.#judge(sessions)
+    const { accepted } = floor
+    if (accepted === null) throw this.#nothingFound(judgements)
+    const target = accepted.root
+    const known = await invalidReason(this.#state, target)
+    if (known !== undefined) throw new CoppiceError('TREE_MALFORMED', known, { details: { signedRoot: target.bytes } })
+    options.onTarget?.(target)
+    const { root, entries, bytes } = target.payload
+    const { store, clock } = this.#state
+    let report: PullReport
+    try {
+      report = await fetchTree({ root, entries, bytes, signedRoot: target.bytes }, sessions, store, {
+        clock,
+        random: this.#state.random,
+        signal,
+        onProgress,
+        absent: this.#failed,
+        holds: (session) => this.#shows(session, target.link),
+      })
+    } catch (error) {
+      if (isCoppiceError(error, 'TREE_MALFORMED')) await this.#markInvalid(target, error.message)
+      throw error
+    }
+    this.#failed = []
+    const from = await this.#switch(target)
+    const now = Math.floor(clock.now() / 1000)
+    return {
+      changed: from === undefined || !equalBytes(from.link, target.link),
+      from,
+      to: target,
+      link: accepted.link,
+      freshness: getFreshness(target, now, floor.newestTime),
+      judgements,
+      report,
+      changes: () => this.#changes(from, target),
+    }
+  }
+
+  /** Resolves when a peer shows another root than the newest accepted one, or when no peer is left. */
+  async waitForNews(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
+    const floor = await readFloor(this.#state)
+    const have = rootId(floor.accepted?.root)
+    const aborted = Promise.withResolvers<never>()
+    const onAbort = (): void => aborted.reject(signal?.reason as Error)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      signal?.throwIfAborted()
+      const asked = (this.#sessions ?? [])
+        .filter((session) => session.isOpen)
+        .map((session) => this.#ask(session, have, waitMs))
+      if (asked.length > 0) await Promise.race([...asked, aborted.promise])
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all((this.#sessions ?? []).map((session) => session.close()))
+    await Promise.all(this.#waiting.values())
+  }
+
+  /** One question waits at a peer at a time. Never rejects: a session that ends has no news. */
+  #ask(session: Session, have: RootId | null, waitMs: number): Promise<unknown> {
+    const waiting = this.#waiting.get(session)
+    if (waiting !== undefined) return waiting
+    const asked = session
+      .getRoot(have, waitMs)
+      .catch(() => undefined)
+      .finally(() => this.#waiting.delete(session))
+    this.#waiting.set(session, asked)
+    return asked
+  }
+
+  async #connect(signal: AbortSignal | undefined): Promise<readonly Session[]> {
+    if (this.#sessions !== undefined) return this.#sessions.filter((session) => session.isOpen)
+    const { author, name, clock } = this.#state
+    this.#have = rootId((await readFloor(this.#state)).accepted?.root)
+    const hello = { author, name, have: this.#have }
+    const { sessions, failed } = await openSessions(this.#dialers, hello, { clock, signal })
+    this.#sessions = sessions
+    this.#failed = failed
+    return sessions
+  }
+
+  /** Judges what each peer shows; the floor that comes of it is on the disk when this resolves. */
+  async #judge(sessions: readonly Session[]): Promise<{ floor: Floor; judgements: Judgement[] }> {
+    const before = await readFloor(this.#state)
+    const authority = await readAuthority(this.#state)
+    const now = Math.floor(this.#state.clock.now() / 1000)
+    let floor = before
+    let contradiction: Extract<Acceptance, { outcome: 'equivocation' | 'halted' }> | undefined
+    const judgements: Judgement[] = []
+    for (const session of sessions) {
+      if (session.announced === undefined) continue
+      const verdict = judgeSignedRoot(floor, session.announced, { authority, now })
+      judgements.push({ peer: session.peer, name: session.name, outcome: verdict.outcome })
+      if (verdict.outcome === 'accepted' || verdict.outcome === 'equivocation') floor = verdict.floor
+      if (verdict.outcome === 'equivocation' || verdict.outcome === 'halted') contradiction = verdict
+      if (verdict.outcome === 'accepted') contradiction = undefined
+      if (verdict.outcome === 'invalid') {
+        session.fail('liar', `showed a signed root that is not valid (${verdict.error?.message ?? verdict.reason})`)
+      }
+      if (verdict.outcome === 'stale' && floor.accepted !== null) session.tell(floor.accepted.root.bytes)
+    }
+    if (floor !== before) {
+      await this.#state.store.write({ meta: new Map([[FLOOR, encodeFloor(floor)]]) }, { durable: true })
+    }
+    if (contradiction !== undefined) throw equivocation(this.#state.name, contradiction)
+    return { floor, judgements }
+  }
+
+  #shows(session: Session, link: Link): boolean {
+    if (session.announced !== undefined) return equalBytes(decodeSignedRoot(session.announced).link, link)
+    return session.status === 'same' && this.#have !== null && equalBytes(this.#have.payload, link)
+  }
+
+  /** Makes a fetched tree the shown one; gives the signed root that was shown before. */
+  async #switch(target: SignedRoot): Promise<SignedRoot | undefined> {
+    const { store } = this.#state
+    const bytes = await store.getMeta(PUBLISHED)
+    const before = bytes === undefined ? undefined : decodeOwn(bytes)
+    if (before !== undefined && equalBytes(before.link, target.link)) return before
+    const meta = new Map([
+      [ROOT, target.payload.root],
+      [PUBLISHED, target.bytes],
+      ...(await logEntryMeta(this.#state, target.bytes)),
+    ])
+    await store.write({ meta }, { durable: true })
+    this.#state.notify()
+    return before
+  }
+
+  async #markInvalid(target: SignedRoot, reason: string): Promise<void> {
+    await this.#state.store.write({ meta: new Map([[INVALID, encodeInvalid(target, reason)]]) }, { durable: true })
+  }
+
+  async *#changes(from: SignedRoot | undefined, to: SignedRoot): AsyncGenerator<Change, void, undefined> {
+    if (from === undefined) return
+    const [before, after] = [await this.#state.at(from.payload.root), await this.#state.at(to.payload.root)]
+    yield* changesBetween(before, after)
+  }
+
+  #nothingFound(judgements: readonly Judgement[]): CoppiceError {
+    const peers = [
+      ...this.#failed,
+      ...(this.#sessions ?? []).map(({ peer, name, end, status }) => ({
+        peer,
+        name,
+        outcome: end?.fault ?? status,
+        reason: end?.error.message ?? judgements.find((judgement) => judgement.name === name)?.outcome,
+      })),
+    ]
+    const named = peers.map(
+      ({ name, outcome, reason }) => `${name}: ${outcome}${reason === undefined ? '' : ` (${reason})`}`,
+    )
+    const got = named.length === 0 ? 'no peer to ask; name one with the address: ?peer=' : named.join('; ')
+    return new CoppiceError(
+      'NO_PEER_LEFT',
+      `${this.#state.name}: expected a signed root from some peer, got none: ${got}`,
+      {
+        details: { peers },
+      },
+    )
+  }
+}
+
+function rootId(root: SignedRoot | undefined): RootId | null {
+  if (root === undefined) return null
+  return { payload: root.link, epoch: root.payload.epoch, sequence: root.payload.sequence }
+}
+
+function equivocation(name: string, { evidence }: { readonly evidence: Floor['evidence'][number] }): CoppiceError {
+  return new CoppiceError(
+    'EQUIVOCATION',
+    `${name}: expected one chain of signed roots, got two that contradict each other in epoch ${evidence.epoch}; ` +
+      'the replica stays at what it has until its author ends the fork with a higher epoch',
+    { details: { evidence } },
+  )
+}

@@ -1,0 +1,200 @@
+/**
+ * A reader's copy of somebody else's database: complete at one signed root, moved to a newer one as a whole. What may be
+ * taken is decided by the floor (record.md, 5), who it comes from is not: every block is verified.
+ */
+import type { Document } from '../document-model.ts'
+import { CoppiceError } from '../errors.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import type { KeyRange, ScanOptions } from '../prolly/index.ts'
+import { formatAddress, type SignedRoot } from '../pointer/index.ts'
+import type { Store } from '../store/index.ts'
+import type { PeerDialer } from '../sync/index.ts'
+import { CollectionView, type KeyNames } from './collection-view.ts'
+import { follow, type FollowOptions } from './follow.ts'
+import type { KeyReader, Row } from './key-reader.ts'
+import { AUTHOR, decodeText, encodeText, NAME, PEERS, PUBLISHED, ROOT } from './meta.ts'
+import { Puller, type PullOptions, type PullResult } from './puller.ts'
+import { type ReplicaStanding, readStanding } from './standing.ts'
+import { decodeOwn, type LogEntry, readLog } from './signed-log.ts'
+import type { Snapshot } from './snapshot.ts'
+import { DatabaseState, type StateChange, type Surroundings } from './state.ts'
+
+/** The network as a replica uses it. */
+export interface Dialing {
+  /** Makes a dialer of a peer's address; dials nothing yet. @throws {CoppiceError} `ADDRESS_INVALID`. */
+  dialer(address: string): MaybePromise<PeerDialer>
+  close(): Promise<void>
+}
+
+export interface ReplicaOptions extends Surroundings {
+  readonly isWritable?: boolean
+  /** Closed with the replica. Without, it only reads what it has. */
+  readonly network?: Dialing
+}
+
+export class Replica implements KeyReader, AsyncDisposable {
+  readonly #state: DatabaseState
+  readonly #options: ReplicaOptions
+  #queue: Promise<unknown> = Promise.resolve()
+
+  private constructor(state: DatabaseState, options: ReplicaOptions) {
+    this.#state = state
+    this.#options = options
+  }
+
+  /** The values of a new replica, which has nothing yet. `peers` are the addresses it asks. */
+  static initialMeta(author: Uint8Array, name: string, peers: readonly string[]): Map<string, Uint8Array> {
+    return new Map([
+      [AUTHOR, author],
+      [NAME, encodeText(name)],
+      [PEERS, encodeText(peers.join('\n'))],
+    ])
+  }
+
+  static async load(store: Store, options: ReplicaOptions): Promise<Replica> {
+    return new Replica(await DatabaseState.load(store, options), options)
+  }
+
+  get author(): Uint8Array {
+    return this.#state.author
+  }
+
+  get name(): string {
+    return this.#state.name
+  }
+
+  /** `coppice:<author>/<name>`, without peers. */
+  get address(): string {
+    return formatAddress({ author: this.author, name: this.name, peers: [] })
+  }
+
+  /** What serving and comparing need. */
+  get state(): DatabaseState {
+    return this.#state
+  }
+
+  /** Whether a first pull has completed: before, there is nothing to read. */
+  async isComplete(): Promise<boolean> {
+    return (await this.#state.store.getMeta(ROOT)) !== undefined
+  }
+
+  /** The newest complete state. @throws {CoppiceError} `ROOT_NOT_FOUND` before the first pull has completed. */
+  async snapshot(): Promise<Snapshot> {
+    if (!(await this.isComplete())) {
+      throw new CoppiceError(
+        'ROOT_NOT_FOUND',
+        `replica of ${this.name}: expected a complete state, got none yet; pull first`,
+      )
+    }
+    return await this.#state.snapshot()
+  }
+
+  get(key: Uint8Array): MaybePromise<Uint8Array | undefined> {
+    return this.snapshot().then((snapshot) => snapshot.get(key))
+  }
+
+  async *scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
+    yield* (await this.snapshot()).scan(options)
+  }
+
+  async count(range: KeyRange = {}): Promise<number> {
+    return await (await this.snapshot()).count(range)
+  }
+
+  collection<T extends object = Document, K extends KeyNames<T> = KeyNames<T>>(name: string): CollectionView<T, K> {
+    return new CollectionView<T, K>(name, () => this.snapshot())
+  }
+
+  /** The signed root of the complete state, undefined before the first pull has completed. */
+  async published(): Promise<SignedRoot | undefined> {
+    const bytes = await this.#state.store.getMeta(PUBLISHED)
+    return bytes === undefined ? undefined : decodeOwn(bytes)
+  }
+
+  /** Where the replica stands: what it has, the newest it knows of, how fresh that is. */
+  async standing(): Promise<ReplicaStanding> {
+    return await readStanding(this.#state)
+  }
+
+  /** The addresses it asks. */
+  async peers(): Promise<string[]> {
+    const bytes = await this.#state.store.getMeta(PEERS)
+    return bytes === undefined
+      ? []
+      : decodeText(bytes)
+          .split('\n')
+          .filter((line) => line !== '')
+  }
+
+  /** Replaces the addresses it asks. */
+  setPeers(peers: readonly string[]): Promise<void> {
+    return this.#exclusively(() =>
+      this.#state.store.write({ meta: new Map([[PEERS, encodeText(peers.join('\n'))]]) }, { durable: true }),
+    )
+  }
+
+  /**
+   * Goes to the newest signed root that its peers show. Interrupted at any point, the replica still shows its last
+   * complete state, and the next pull goes on where this one ended.
+   * @throws {CoppiceError} `NO_PEER_LEFT` where no peer could bring it there, `TREE_MALFORMED` (the author's fault),
+   *   `EQUIVOCATION`, `STORE_*`. The details name each peer and what became of it.
+   */
+  pull(options: PullOptions = {}): Promise<PullResult> {
+    return this.#exclusively(async () => {
+      const puller = new Puller(this.#state, await this.#dialers())
+      try {
+        return await puller.pull(options)
+      } finally {
+        await puller.close()
+      }
+    })
+  }
+
+  /** Pulls, and again whenever a peer shows a newer root, until the signal aborts. Peers that fail are tried again. */
+  follow(options: FollowOptions = {}): AsyncIterable<PullResult> {
+    return follow(
+      this.#state,
+      () => this.#dialers(),
+      (work) => this.#exclusively(work),
+      options,
+    )
+  }
+
+  /** Every change of the complete state from now on. */
+  async *watch(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<StateChange, void, undefined> {
+    while (!(await this.isComplete())) await this.#state.changed(ROOT, undefined, options.signal)
+    yield* this.#state.watch('pulled', options.signal)
+  }
+
+  /** The signed roots it accepted and completed, newest first. */
+  log(options: { readonly limit?: number } = {}): AsyncIterable<LogEntry> {
+    return readLog(this.#state, options)
+  }
+
+  async #dialers(): Promise<PeerDialer[]> {
+    const { network } = this.#options
+    if (network === undefined) throw new TypeError('replica: expected a network to dial peers on')
+    return await Promise.all((await this.peers()).map((address) => network.dialer(address)))
+  }
+
+  #exclusively<R>(work: () => Promise<R>): Promise<R> {
+    if (this.#options.isWritable !== true) {
+      return Promise.reject(
+        new CoppiceError('STORE_READ_ONLY', 'replica: expected a handle opened for writing, got one that only reads'),
+      )
+    }
+    const result = this.#queue.then(work)
+    this.#queue = result.catch(() => {})
+    return result
+  }
+
+  async close(): Promise<void> {
+    await this.#queue
+    await this.#options.network?.close()
+    await this.#state.store.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

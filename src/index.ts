@@ -1,0 +1,75 @@
+/**
+ * coppice: verifiable databases among peers that do not trust each other. This is the composition of the layers, for
+ * databases in directories and a network of libp2p; each layer is a subpath of its own. LMDB and libp2p are loaded at
+ * first use, not by importing this.
+ */
+import type * as db from './db/index.ts'
+import type { Access, CloneOptions } from './local.ts'
+import type { ServeOptions, Server } from './serve.ts'
+
+export type { Access, CloneOptions } from './local.ts'
+export type { ServeOptions, Server } from './serve.ts'
+
+export type Database = db.Database
+export type Replica = db.Replica
+
+/** One's own database, in a directory of this machine. */
+export const Database = {
+  /**
+   * Makes a new, empty database with a new key pair in `path`, which is absent or empty, and opens it for writing.
+   * @throws {CoppiceError} `DATABASE_EXISTS`, `USAGE` for a bad name, `STORE_*`.
+   */
+  async create(path: string, options: { readonly name: string }): Promise<Database> {
+    const { createDatabase } = await import('./local.ts')
+    return await createDatabase(path, options.name)
+  },
+
+  /**
+   * Opens a database; with access 'write', the default, no other process may write until it is closed.
+   * @throws {CoppiceError} `NOT_A_DATABASE`, `DATABASE_KIND` (a replica), `FORMAT_NEWER`, `STORE_LOCKED`, `STORE_*`, `KEY_FILE_INVALID`.
+   */
+  async open(path: string, options: { readonly access?: Access } = {}): Promise<Database> {
+    const { openDatabase } = await import('./local.ts')
+    return await openDatabase(path, options.access ?? 'write')
+  },
+} as const
+
+/** A copy of somebody else's database, in a directory of this machine. */
+export const Replica = {
+  /**
+   * Makes a replica of the database at `address` in `path` and pulls its newest signed root from the address's peers.
+   * An interrupted clone goes on where it ended when it is called again.
+   * @throws {CoppiceError} `ADDRESS_INVALID`, `DATABASE_EXISTS` (something else is there), as `replica.pull`, `STORE_*`.
+   */
+  async clone(address: string, path: string, options: CloneOptions = {}): Promise<Replica> {
+    const { cloneReplica } = await import('./local.ts')
+    return await cloneReplica(address, path, options)
+  },
+
+  /** Opens a replica. @throws {CoppiceError} as `Database.open`; `DATABASE_KIND` for a database of one's own. */
+  async open(path: string, options: { readonly access?: Access } = {}): Promise<Replica> {
+    const { openReplica } = await import('./local.ts')
+    return await openReplica(path, options.access ?? 'write')
+  },
+} as const
+
+/** Opens whichever of the two is in `path`; tell them apart by `kind`. */
+export async function openDirectory(
+  path: string,
+  options: { readonly access?: Access } = {},
+): Promise<{ readonly kind: 'author'; readonly db: Database } | { readonly kind: 'replica'; readonly db: Replica }> {
+  const { openEither } = await import('./local.ts')
+  return await openEither(path, options.access ?? 'write')
+}
+
+/**
+ * Serves databases and replicas to anybody over libp2p, until the server is closed. What other processes publish or pull
+ * into them is announced within a second.
+ * @throws {CoppiceError} `ADDRESS_INVALID`, `LISTEN_FAILED`.
+ */
+export async function serve(databases: readonly (Database | Replica)[], options: ServeOptions): Promise<Server> {
+  const server = await import('./serve.ts')
+  return await server.serve(databases, options)
+}
+
+export { CoppiceError, type ErrorCode, isCoppiceError } from './errors.ts'

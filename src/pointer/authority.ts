@@ -1,0 +1,89 @@
+/**
+ * Which key decides about an epoch: the author key, or the new key of the last rotation at or below that epoch
+ * (record.md, 3). An Authority holds only rotations whose signatures were verified, in ascending epochs; it is extended at
+ * its end, never rewritten: two rotations for one epoch are equivocation, and the first one seen stands.
+ */
+import { equalBytes } from '../bytes.ts'
+import { CoppiceError } from '../errors.ts'
+import { cborArray, cborBytes, CborReader } from './cbor.ts'
+import { decodeRotation, verifyRotation, type Rotation } from './rotation.ts'
+import { STATEMENT_BYTES_MAX } from './statement.ts'
+
+/** A chain that long is refused: it bounds what replicas keep (about 240 KiB). */
+export const ROTATIONS_MAX = 1024
+
+export interface Authority {
+  /** The first authority, whose key names the database. */
+  readonly author: Uint8Array
+  /** Verified, epochs ascending. */
+  readonly rotations: readonly Rotation[]
+}
+
+export type RotationOutcome =
+  | { readonly outcome: 'added'; readonly authority: Authority }
+  /** Held already. */
+  | { readonly outcome: 'same' }
+  /** Both by the authority before that epoch, for one epoch: evidence (evidence.ts) that halts it. */
+  | { readonly outcome: 'equivocation'; readonly held: Rotation; readonly other: Rotation }
+  /** Of another author, below the end of the chain, too many, or not by the authority before it. */
+  | { readonly outcome: 'invalid'; readonly reason: 'author' | 'order' | 'limit' | 'signature' }
+
+export function createAuthority(author: Uint8Array): Authority {
+  return { author, rotations: [] }
+}
+
+/** The key of the authority of `epoch`. */
+export function authorityKeyAt(authority: Authority, epoch: number): Uint8Array {
+  return authority.rotations.findLast((rotation) => rotation.epoch <= epoch)?.newKey ?? authority.author
+}
+
+/** The first epoch of the authority of `epoch`: that of its rotation, 0 for the author key. */
+export function authorityEpochAt(authority: Authority, epoch: number): number {
+  return authority.rotations.findLast((rotation) => rotation.epoch <= epoch)?.epoch ?? 0
+}
+
+/** Judges one more rotation. A new value where it extends the chain; `authority` itself never changes. */
+export function addRotation(authority: Authority, rotation: Rotation): RotationOutcome {
+  const { author, rotations } = authority
+  if (!equalBytes(rotation.author, author)) return { outcome: 'invalid', reason: 'author' }
+  const held = rotations.find(({ epoch }) => epoch === rotation.epoch)
+  if (held !== undefined && equalBytes(held.payloadBytes, rotation.payloadBytes)) return { outcome: 'same' }
+  const last = rotations.at(-1)
+  if (held === undefined && last !== undefined && rotation.epoch < last.epoch)
+    return { outcome: 'invalid', reason: 'order' }
+  if (held === undefined && rotations.length >= ROTATIONS_MAX) return { outcome: 'invalid', reason: 'limit' }
+  if (!verifyRotation(authorityKeyAt(authority, rotation.epoch - 1), rotation))
+    return { outcome: 'invalid', reason: 'signature' }
+  if (held !== undefined) return { outcome: 'equivocation', held, other: rotation }
+  return { outcome: 'added', authority: { author, rotations: [...rotations, rotation] } }
+}
+
+/** The chain as bytes: what replicas keep and what travels beside signed roots. */
+export function encodeRotations(authority: Authority): Uint8Array {
+  return cborArray(authority.rotations.map(({ bytes }) => cborBytes(bytes)))
+}
+
+/**
+ * The authority after the chain in `bytes`, each rotation verified.
+ * @throws {CoppiceError} `SIGNED_ROOT_INVALID` for anything but a whole, valid chain of `author`.
+ */
+export function decodeRotations(author: Uint8Array, bytes: Uint8Array): Authority {
+  const failure = (message: string, offset: number): CoppiceError =>
+    new CoppiceError('SIGNED_ROOT_INVALID', `rotations: ${message} (byte ${offset})`, {
+      details: { at: 'rotations', offset },
+    })
+  const reader: CborReader = new CborReader(bytes, failure)
+  const count = reader.array('rotations', 0, ROTATIONS_MAX)
+  let authority = createAuthority(author)
+  for (let i = 0; i < count; i++) {
+    const result = addRotation(authority, decodeRotation(reader.bytes(`rotations[${i}]`, 1, STATEMENT_BYTES_MAX)))
+    if (result.outcome !== 'added') reader.fail(`rotations[${i}]: expected the next rotation, got ${describe(result)}`)
+    authority = result.authority
+  }
+  reader.end('rotations')
+  return authority
+}
+
+function describe(result: Exclude<RotationOutcome, { outcome: 'added' }>): string {
+  return result.outcome === 'invalid' ? `an invalid one (${result.reason})` : `a second one for its epoch`
+}

@@ -1,0 +1,148 @@
+/**
+ * Proofs about the history, RFC 6962 section 2.1, checked as RFC 9162 section 2.1 writes it down. Sizes and indexes go
+ * to 2^40, so there are no 32-bit shifts here. Checks are total: hostile paths give false.
+ */
+import { equalBytes } from '../bytes.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { EMPTY_HISTORY } from './payload.ts'
+import { foldSubtrees, historyNode, type Subtree } from './history.ts'
+
+/** Gives the hashes of complete subtrees, in the order asked for. At most 2 * 40 * 40 at once. */
+export type SubtreeHashReader = (subtrees: readonly Subtree[]) => MaybePromise<readonly Uint8Array[]>
+
+/** Leaves `start`..`end`-1. */
+interface LeafRange {
+  readonly start: number
+  readonly end: number
+}
+
+const half = (value: number): number => Math.floor(value / 2)
+
+/** The largest power of two below `size`, which is at least 2. */
+function splitOf(size: number): number {
+  let split = 1
+  while (split * 2 < size) split *= 2
+  return split
+}
+
+/**
+ * The path from leaf `index` (0-based) to the root of the tree of `size` leaves: O(log size) hashes, one batch of reads.
+ * @throws {RangeError} unless 0 <= index < size.
+ */
+export function proveInclusion(index: number, size: number, read: SubtreeHashReader): MaybePromise<Uint8Array[]> {
+  if (!(index >= 0 && index < size)) throw new RangeError(`index: expected 0..${size - 1}, got ${index}`)
+  return hashRanges(inclusionRanges(index, 0, size), read)
+}
+
+/**
+ * The proof that the tree of `from` leaves is a prefix of the tree of `to` leaves: O(log to) hashes, one batch of reads.
+ * @throws {RangeError} unless 0 <= from <= to.
+ */
+export function proveConsistency(from: number, to: number, read: SubtreeHashReader): MaybePromise<Uint8Array[]> {
+  if (!(from >= 0 && from <= to)) throw new RangeError(`from: expected 0..${to}, got ${from}`)
+  return from === 0 ? [] : hashRanges(consistencyRanges(from, 0, to, true), read)
+}
+
+/** Whether `path` shows that `leaf` (a leaf's hash) is leaf `index` of the tree of `size` leaves with this root. */
+export function checkInclusion(
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  path: readonly Uint8Array[],
+  root: Uint8Array,
+): boolean {
+  if (!(index >= 0 && index < size)) return false
+  let at = index
+  let last = size - 1
+  let hash = leaf
+  for (const sibling of path) {
+    if (last === 0) return false
+    if (at % 2 === 1 || at === last) {
+      hash = historyNode(sibling, hash)
+      for (; at % 2 === 0 && at !== 0; at = half(at)) last = half(last)
+    } else {
+      hash = historyNode(hash, sibling)
+    }
+    at = half(at)
+    last = half(last)
+  }
+  return last === 0 && equalBytes(hash, root)
+}
+
+/** Whether `path` shows that the tree of `from` leaves with root `fromRoot` is a prefix of the one of `to` leaves. */
+export function checkConsistency(
+  from: number,
+  to: number,
+  path: readonly Uint8Array[],
+  fromRoot: Uint8Array,
+  toRoot: Uint8Array,
+): boolean {
+  if (!(from >= 0 && from <= to)) return false
+  if (from === 0) return path.length === 0 && equalBytes(fromRoot, EMPTY_HISTORY)
+  if (from === to) return path.length === 0 && equalBytes(fromRoot, toRoot)
+  let at = from - 1
+  let last = to - 1
+  for (; at % 2 === 1; at = half(at)) last = half(last)
+  // a tree of 2^n leaves is a subtree of the other one: its root need not be sent
+  const [start, ...rest] = at === 0 ? [fromRoot, ...path] : path
+  if (start === undefined) return false
+  let older = start
+  let newer = start
+  for (const hash of rest) {
+    if (last === 0) return false
+    if (at % 2 === 1 || at === last) {
+      older = historyNode(hash, older)
+      newer = historyNode(hash, newer)
+      for (; at % 2 === 0 && at !== 0; at = half(at)) last = half(last)
+    } else {
+      newer = historyNode(newer, hash)
+    }
+    at = half(at)
+    last = half(last)
+  }
+  return last === 0 && equalBytes(older, fromRoot) && equalBytes(newer, toRoot)
+}
+
+/** PATH of RFC 6962, 2.1.1, as ranges of leaves. */
+function inclusionRanges(index: number, start: number, end: number): LeafRange[] {
+  if (end - start === 1) return []
+  const middle = start + splitOf(end - start)
+  return index < middle
+    ? [...inclusionRanges(index, start, middle), { start: middle, end }]
+    : [...inclusionRanges(index, middle, end), { start, end: middle }]
+}
+
+/** SUBPROOF of RFC 6962, 2.1.2, as ranges of leaves. `known`: the range is a whole tree the reader has the root of. */
+function consistencyRanges(from: number, start: number, end: number, known: boolean): LeafRange[] {
+  if (from === end) return known ? [] : [{ start, end }]
+  const middle = start + splitOf(end - start)
+  return from <= middle
+    ? [...consistencyRanges(from, start, middle, known), { start: middle, end }]
+    : [...consistencyRanges(from, middle, end, false), { start, end: middle }]
+}
+
+/** The complete subtrees that a range of the tree consists of, left to right. */
+function subtreesOf({ start, end }: LeafRange): Subtree[] {
+  const subtrees: Subtree[] = []
+  for (let at = start; at < end;) {
+    let level = 0
+    let size = 1
+    while (size * 2 <= end - at) {
+      size *= 2
+      level++
+    }
+    subtrees.push({ level, index: at / size })
+    at += size
+  }
+  return subtrees
+}
+
+function hashRanges(ranges: readonly LeafRange[], read: SubtreeHashReader): MaybePromise<Uint8Array[]> {
+  const parts = ranges.map(subtreesOf)
+  const fold = (hashes: readonly Uint8Array[]): Uint8Array[] => {
+    let at = 0
+    return parts.map((subtrees) => foldSubtrees(hashes.slice(at, (at += subtrees.length))))
+  }
+  const hashes = read(parts.flat())
+  return hashes instanceof Promise ? hashes.then(fold) : fold(hashes)
+}

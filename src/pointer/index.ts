@@ -1,0 +1,112 @@
+/** The mutable pointer: signed roots, who may sign them, and what a replica accepts (docs/spec/record.md). Pure functions. */
+export { ADDRESS_SCHEME, formatAddress, formatAuthor, parseAddress, parseAuthor, type Address } from './address.ts'
+export {
+  judgeDecodedRoot,
+  judgeSignedRoot,
+  type Acceptance,
+  type AcceptanceContext,
+  type InvalidReason,
+} from './acceptance.ts'
+export {
+  addRotation,
+  authorityEpochAt,
+  authorityKeyAt,
+  createAuthority,
+  decodeRotations,
+  encodeRotations,
+  ROTATIONS_MAX,
+  type Authority,
+  type RotationOutcome,
+} from './authority.ts'
+export { isPublicKey, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, verifySignature } from './ed25519.ts'
+export {
+  decodeEvidence,
+  encodeEvidence,
+  EVIDENCE_BYTES_MAX,
+  findConflict,
+  findRotationConflict,
+  verifyEvidence,
+  type ConflictReason,
+  type Evidence,
+  type RootEvidence,
+  type RotationEvidence,
+} from './evidence.ts'
+export {
+  acceptEvidence,
+  createFloor,
+  decodeFloor,
+  encodeFloor,
+  EVIDENCE_EPOCHS_MAX,
+  haltingEvidence,
+  withEvidence,
+  type AcceptedRoot,
+  type Floor,
+  type LinkState,
+} from './floor.ts'
+export { expiryOf, FUTURE_SECONDS_MAX, getFreshness, isFuture, type Freshness } from './freshness.ts'
+export { decodeGrant, signGrant, verifyGrant, type Grant, type GrantPayload } from './grant.ts'
+export { decodeKeyFile, encodeKeyFile, KEY_FILE_BYTES_MAX, type KeyRole } from './key-file.ts'
+export { createSigner, SEED_BYTES, type Signer } from './keys.ts'
+export {
+  appendHistory,
+  decodeFrontier,
+  EMPTY_FRONTIER,
+  encodeFrontier,
+  historyLeaf,
+  historyRoot,
+  isFrontierOf,
+  type Frontier,
+  type HashedSubtree,
+  type Subtree,
+} from './history.ts'
+export {
+  checkConsistency,
+  checkInclusion,
+  proveConsistency,
+  proveInclusion,
+  type SubtreeHashReader,
+} from './history-proof.ts'
+export {
+  checkLink,
+  decodeLinkProof,
+  encodeLinkProof,
+  proveLink,
+  type LinkProof,
+  type LinkVerdict,
+} from './link-proof.ts'
+export { isDatabaseName, NAME_BYTES_MAX, NAME_RULE } from './name.ts'
+export {
+  carrierSequence,
+  comparePositions,
+  EPOCH_MAX,
+  parseCarrierSequence,
+  SEQUENCE_MAX,
+  type Position,
+} from './order.ts'
+export {
+  EMPTY_HISTORY,
+  MESSAGE_BYTES_MAX,
+  RECENT_MAX,
+  ROOT_FORMAT,
+  type Extension,
+  type PayloadPrefix,
+  type RecentRoot,
+  type RootPayload,
+} from './payload.ts'
+export { signNextRoot, type NextRoot, type NextRootOptions, type TreeTotals } from './publish.ts'
+export { adoptPublished, decodePublished, encodePublished, type Published } from './published.ts'
+export { findRival, type Rival } from './rival.ts'
+export { decodeRotation, signRotation, verifyRotation, type Rotation, type RotationPayload } from './rotation.ts'
+export {
+  decodeHeadBlock,
+  decodeSignedRoot,
+  encodeSignedRoot,
+  headBlock,
+  SIGNED_ROOT_BYTES_MAX,
+  verifySignedRoot,
+  type AnySignedRoot,
+  type NewerSignedRoot,
+  type RootSignature,
+  type SignedRoot,
+  type SignedRootProblem,
+} from './signed-root.ts'
