@@ -174,7 +174,7 @@ export class Replica implements KeyReader, AsyncDisposable {
   async #dialers(): Promise<PeerDialer[]> {
     const { network } = this.#options
     if (network === undefined) throw new TypeError('replica: expected a network to dial peers on')
-    return await Promise.all((await this.peers()).map((address) => network.dialer(address)))
+    return await Promise.all((await this.peers()).map(async (address) => network.dialer(address)))
   }
 
   #exclusively<R>(work: () => Promise<R>): Promise<R> {

@@ -2,7 +2,7 @@
 import type { Document } from '../document-model.ts'
 import { formatLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
-import { type KeyRange, type ScanOptions, Tree } from '../prolly/index.ts'
+import type { KeyRange, ScanOptions, Tree } from '../prolly/index.ts'
 import { CollectionView } from './collection-view.ts'
 import { decodeDocument } from './document.ts'
 import type { KeyReader, Row } from './key-reader.ts'

@@ -15,7 +15,7 @@ import type { Format, TreeRef } from '../prolly/index.ts'
 import { Bell } from './bell.ts'
 import { Frontier, type Want } from './frontier.ts'
 import { BLOCK_REQUESTS_PER_PEER, BUSY_WAIT_MS, BYTES_PER_TURN, HEDGE_AFTER_MS } from './limits.ts'
-import { describePeers, PeerTally } from './peer-tally.ts'
+import { type Debt, describePeers, PeerTally } from './peer-tally.ts'
 import type { PeerReport, PullProgress, PullReport } from './report.ts'
 import type { Blocks, Session } from './session.ts'
 import { type PullStore, VerifiedWriter } from './verified-writer.ts'
@@ -65,8 +65,9 @@ interface Question {
   readonly session: Session
   readonly wants: readonly Want[]
   readonly askedAt: number
-  /** What the session had received when it was asked. */
-  readonly bytesBefore: number
+  /** When the peer was last seen to send anything, and what it had sent by then. */
+  heardAt: number
+  heardBytes: number
   /** Another peer was asked too, or this is that second time. */
   hedged: boolean
 }
@@ -190,7 +191,7 @@ class TreeFetch {
 
   #question(session: Session, wants: readonly Want[], hedged: boolean): Question {
     const askedAt = this.#options.clock.now()
-    return { session, wants, askedAt, bytesBefore: session.traffic.bytesReceived, hedged }
+    return { session, wants, askedAt, heardAt: askedAt, heardBytes: session.traffic.bytesReceived, hedged }
   }
 
   /** Peers that announced the root come first: of others a "not here" is to be expected. */
@@ -326,13 +327,20 @@ class TreeFetch {
     this.#fail(new CoppiceError('NO_PEER_LEFT', message, { details: { root: cid, peers } }))
   }
 
-  /** Wakes idle lanes, so that they see what others owe. */
+  /** Notes who sends, and wakes idle lanes so that they see what others owe. */
   async #tick(): Promise<void> {
     while (!this.#isOver) {
       try {
         await this.#options.clock.sleep(HEDGE_AFTER_MS / 4, this.#over.signal)
       } catch {
         return
+      }
+      const now = this.#options.clock.now()
+      for (const question of this.#questions) {
+        const { bytesReceived } = question.session.traffic
+        if (bytesReceived === question.heardBytes) continue
+        question.heardBytes = bytesReceived
+        question.heardAt = now
       }
       this.#bell.ring()
     }
@@ -374,12 +382,11 @@ class TreeFetch {
   }
 
   /** What a peer owed for long when others had done its work: it is named, and may pay later. */
-  #debtOf(session: Session): { readonly ms: number; readonly bytes: number } | undefined {
+  #debtOf(session: Session): Debt | undefined {
     const now = this.#options.clock.now()
     for (const question of this.#questions) {
       const ms = now - question.askedAt
-      if (question.session !== session || ms < HEDGE_AFTER_MS) continue
-      return { ms, bytes: session.traffic.bytesReceived - question.bytesBefore }
+      if (question.session === session && ms >= HEDGE_AFTER_MS) return { ms, quietMs: now - question.heardAt }
     }
     return undefined
   }

@@ -1,11 +1,12 @@
 /** What became of each peer of one fetch: the counts behind a PullReport. */
+import { HEDGE_AFTER_MS } from './limits.ts'
 import type { PeerOutcome, PeerReport, Traffic } from './report.ts'
 import type { Session } from './session.ts'
 
-/** What a peer owed at the end: since how long, and how many bytes it has sent meanwhile. */
+/** What a peer owed at the end: for how long, and for how long it had not sent anything. */
 export interface Debt {
   readonly ms: number
-  readonly bytes: number
+  readonly quietMs: number
 }
 
 interface Entry {
@@ -75,8 +76,8 @@ function judge(
   debt: Debt | undefined,
 ): { outcome: PeerOutcome; reason: string | undefined } {
   if (session.end !== undefined) return { outcome: session.end.fault, reason: session.end.error.message }
-  if (debt !== undefined && debt.bytes === 0) {
-    return { outcome: 'silent', reason: `sent nothing for ${debt.ms} ms, others did its work` }
+  if (debt !== undefined && debt.quietMs >= HEDGE_AFTER_MS / 2) {
+    return { outcome: 'silent', reason: `sent nothing for ${debt.quietMs} ms, others did its work` }
   }
   if (debt !== undefined) return { outcome: 'slow', reason: `owed an answer for ${debt.ms} ms, others did its work` }
   if (holds) return { outcome: blocks > 0 ? 'used' : 'unused', reason: undefined }

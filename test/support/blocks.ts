@@ -6,7 +6,7 @@ import type { BlockSink } from '../../src/prolly/index.ts'
 import type { BlockReader } from '../../src/store/interface.ts'
 
 export class BlockMap implements BlockReader, BlockSink {
-  readonly map = new Map<string, Uint8Array>()
+  readonly map: Map<string, Uint8Array> = new Map()
   reads = 0
   /** Answer later, as a network would. */
   readonly late: boolean
@@ -23,7 +23,7 @@ export class BlockMap implements BlockReader, BlockSink {
 
   getMany(links: readonly Link[]): MaybePromise<(Uint8Array | undefined)[]> {
     const found = links.map((link) => this.get(link))
-    return this.late ? Promise.all(found) : (found as (Uint8Array | undefined)[])
+    return this.late ? Promise.all(found as Promise<Uint8Array | undefined>[]) : (found as (Uint8Array | undefined)[])
   }
 
   put(block: Block): MaybePromise<void> {

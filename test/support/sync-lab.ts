@@ -53,7 +53,7 @@ export class CountingStore extends MemoryStore {
   writes: number = 0
   /** The write with this index, from 0, and all after it fail with {@link WRITE_FAILURE}. */
   failsAtWrite: number = Infinity
-  readonly records = new Map<string, CompleteRecord>()
+  readonly records: Map<string, CompleteRecord> = new Map()
 
   override async write(batch: WriteBatch): Promise<void> {
     if (this.writes++ >= this.failsAtWrite) throw WRITE_FAILURE
