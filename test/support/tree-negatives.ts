@@ -170,6 +170,17 @@ const CASES: Readonly<Record<string, Case>> = {
       return { root: forge.replace(place, forge.store([level + 1, ...columns])) }
     },
   },
+  'held-leaf-two-levels-down': {
+    rule: 3,
+    format: DEEP,
+    note: 'the last leaf stands where its parent stood: sound, held, and of the right key, count and bytes',
+    make: (forge, format) => {
+      const { root, places } = honest(forge, format)
+      const leaf = required(places.at(-1))
+      const parent = required(places.findLast(({ cid }) => cid === leaf.path.at(-2)?.node[2].at(-1)))
+      return { root: forge.replace(parent, leaf.cid), held: [root] }
+    },
+  },
   'empty-internal-root': { rule: 4, make: rawRoot(hex('85 01 80 80 80 80'), 0) },
   'count-of-0-over-a-full-leaf': {
     rule: 4,

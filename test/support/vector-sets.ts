@@ -7,7 +7,7 @@ import { REFERENCE_FORMAT_1, type ReferenceFormat, type ReferenceRow, referenceX
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-function u32be(n: number): Uint8Array {
+export function u32be(n: number): Uint8Array {
   const out = new Uint8Array(4)
   new DataView(out.buffer).setUint32(0, n)
   return out
@@ -49,8 +49,8 @@ function randomSet(seed: string, n: number, keyLength: Length, valueLength: Leng
   return [...rows.values()]
 }
 
-/** XXH32 of `u32be(n)` with seed 0 in 32-bit integers: the search below tries three million. */
-function quickHash(n: number): number {
+/** XXH32 of `u32be(n)` with seed 0 in 32-bit integers: searches try millions. */
+export function quickHash(n: number): number {
   const turn = (x: number, bits: number): number => (x << bits) | (x >>> (32 - bits))
   const swapped = ((n & 0xff) << 24) | ((n & 0xff00) << 8) | ((n >>> 8) & 0xff00) | (n >>> 24)
   let h = (0x165667b1 + 4) | 0
