@@ -15,7 +15,7 @@ import {
   referenceTree,
   referenceXxh32,
 } from '../test/support/tree-reference.ts'
-import { VECTOR_SETS, vectorSet } from '../test/support/vector-sets.ts'
+import { quickHash, u32be, VECTOR_SETS, vectorSet } from '../test/support/vector-sets.ts'
 import { Random } from '../test/support/random.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
@@ -82,6 +82,19 @@ function boundaries(): object[] {
   return out
 }
 
+/** A tie: with x = 2048 both sides are equal where h = e * 2^19. Equal is no boundary; one byte of e more is. */
+function tie(): object[] {
+  let i = 0
+  while (quickHash(i) % 2 ** 19 !== 0 || quickHash(i) / 2 ** 19 > 2000 || quickHash(i) === 0) i++
+  const key = u32be(i)
+  const h = referenceXxh32(key, 0)
+  return [0, 1].map((more) => {
+    const e = h / 2 ** 19 + more
+    const closes = referenceCloses(REFERENCE_FORMAT_1, 0, 2, 2048, e, key)
+    return { level: 0, key: hex(key), n: 2, x: 2048, e, h, closes }
+  })
+}
+
 function makeTrees(): object {
   const trees: object[] = []
   const blocks: object[] = []
@@ -91,7 +104,7 @@ function makeTrees(): object {
     trees.push(describe(name, format, tree))
     if (BLOCKS_OF.includes(name)) blocks.push(...describeBlocks(name, tree))
   }
-  return { trees, blocks, boundaries: boundaries() }
+  return { trees, blocks, boundaries: [...boundaries(), ...tie()] }
 }
 
 function makeNegatives(): object[] {

@@ -1,10 +1,11 @@
 /**
  * Completeness records of a tree that is all here, bottom-up: what an author writes before signing a root, so that the
  * tree can be served, and a check that it can be (tree.md, 4, "Held is not verified"). Subtrees that already have a
- * record which fits their place are not read, so the cost is that of the new nodes.
+ * record which fits their place are not read, so the cost is that of the new nodes. What is read is hashed: a disk that
+ * changed a block since it was written must not be signed over.
  */
 import { CoppiceError } from '../errors.ts'
-import { formatLink } from '../link.ts'
+import { formatLink, matchesLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { BlockReader, CompleteRecord } from '../store/interface.ts'
 import { EMPTY_BYTES } from '../bytes.ts'
@@ -20,7 +21,7 @@ export interface CompletenessSource extends BlockReader {
 
 /**
  * The records that are missing, each after those of everything below it, the root's last.
- * @throws {CoppiceError} `BLOCK_MISSING`, `TREE_MALFORMED` (the tree must not be signed).
+ * @throws {CoppiceError} `BLOCK_MISSING`, `STORE_CORRUPT`, `TREE_MALFORMED` (the tree must not be signed).
  */
 export async function* missingRecords(
   source: CompletenessSource,
@@ -42,6 +43,7 @@ async function* recordNode(
   if (found !== undefined && mayReuse(found, claim)) return found
   const bytes = await source.get(claim.link)
   if (bytes === undefined) throw missing(claim.link)
+  if (!matchesLink(claim.link, bytes)) throw damaged(claim.link)
   const { node, closed } = verifyHeldNode(bytes, claim, format)
   let first: CompleteRecord | undefined
   let last: CompleteRecord | undefined
@@ -69,6 +71,7 @@ async function* recordValues(source: CompletenessSource, leaf: Node): AsyncGener
     if (!isValueRef(value) || (await source.getComplete(value.link)) !== undefined) continue
     const bytes = await source.get(value.link)
     if (bytes === undefined || bytes.length !== value.size) throw missing(value.link)
+    if (!matchesLink(value.link, bytes)) throw damaged(value.link)
     yield valueRecord(value.link, value.size)
   }
 }
@@ -83,4 +86,13 @@ function missing(link: Uint8Array): CoppiceError {
   return new CoppiceError('BLOCK_MISSING', `block ${cid}: expected it in the store, got nothing; verify the database`, {
     details: { cid },
   })
+}
+
+function damaged(link: Uint8Array): CoppiceError {
+  const cid = formatLink(link)
+  return new CoppiceError(
+    'STORE_CORRUPT',
+    `block ${cid}: expected its own bytes in the store, got others; the disk is damaged, verify the database`,
+    { details: { cid } },
+  )
 }

@@ -12,6 +12,7 @@ export {
   NODE_BYTES_MAX,
   RAW_VALUE_BYTES_MAX,
 } from './format.ts'
+export { type LevelShape, measureTree, type TreeShape } from './measure.ts'
 export { type Entry, equalValues, isValueRef, Node, type Value, type ValueRef } from './node.ts'
 export { NODE_CACHE_BYTES, NodeReader } from './node-reader.ts'
 export type { KeyRange } from './range.ts'
