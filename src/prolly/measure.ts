@@ -27,10 +27,13 @@ export async function measureTree(
   tree: Tree,
   options: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<TreeShape> {
-  const levels = Array.from(
-    { length: tree.level + 1 },
-    (_, level): LevelShape => ({ level, nodes: 0, bytes: 0, entries: 0, bytesMax: 0 }),
-  )
+  const levels = Array.from({ length: tree.level + 1 }, (_, level): LevelShape => ({
+    level,
+    nodes: 0,
+    bytes: 0,
+    entries: 0,
+    bytesMax: 0,
+  }))
   let values = 0
   let valueBytes = 0
   const visit = async (link: Link): Promise<void> => {

@@ -1,0 +1,117 @@
+/** `coppice export`: a collection, or all raw rows, as a file that import gives the same root for. */
+import type { Command } from 'commander'
+import type { Snapshot } from '../../db/index.ts'
+import { CoppiceError } from '../../errors.ts'
+import { escapeText } from '../../escape.ts'
+import type { ExportFormat } from '../../transfer/index.ts'
+import { parseChoice } from '../arguments.ts'
+import type { Cli } from '../cli.ts'
+import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
+import { chooseCollection, reading } from '../open.ts'
+import { Pacer } from '../pacer.ts'
+import { renderBytes } from '../render.ts'
+import { parseRoot, type RootName, snapshotAt } from '../roots.ts'
+
+interface ExportCommandOptions extends JsonOption {
+  readonly collection?: string
+  readonly format?: ExportFormat
+  readonly types?: string
+  readonly raw?: true
+  readonly at?: RootName
+}
+
+const FORMATS: readonly ExportFormat[] = ['ndjson', 'csv']
+
+export function addExport(program: Command, cli: Cli): void {
+  addCommand(program, {
+    name: 'export',
+    summary: 'write the documents of a collection to a file, in the order of their keys',
+    notes: `
+FILE ends in .ndjson, .jsonl or .csv, and .gz or .zst after that compresses; without FILE, or with -, NDJSON
+goes to standard output. The file appears when it is complete. With --raw every key and value is written,
+schemas and metadata too, as NDJSON lines {"key":"<hex>","value":"<hex>"}.
+Importing NDJSON or raw lines again gives the same root. CSV guards text that a spreadsheet would take for
+a formula with a quote in front, which import takes away.`,
+    examples: [
+      'export cities cities.ndjson.zst',
+      'export cities cities.csv --collection cities --at @3',
+      'export cities --raw > all',
+    ],
+  })
+    .argument('<DIR>', 'the database')
+    .argument('[FILE]', 'where to; - or none is standard output')
+    .option('--collection <NAME>', 'the collection (default: the only one)')
+    .option('--format <FORMAT>', 'ndjson or csv, whatever the name says', parseChoice('--format', FORMATS))
+    .option('--types <NAME:TYPE,...>', 'CSV columns to write as json')
+    .option('--at <ROOT>', 'of an earlier state: @SEQUENCE or CID', parseRoot)
+    .option('--raw', 'byte keys and values in hexadecimal')
+    .option(...JSON_OPTION)
+    .action((dir: string, file: string | undefined, options: ExportCommandOptions) =>
+      exportTo(cli, dir, file === '-' ? undefined : file, options),
+    )
+}
+
+async function exportTo(cli: Cli, dir: string, file: string | undefined, options: ExportCommandOptions): Promise<void> {
+  const format = options.format ?? (await formatOf(file, options.raw === true))
+  await reading(dir, async (opened) => {
+    const snapshot = await snapshotAt(opened, options.at)
+    const chunks = new Pacer(cli.signal).over(await chunksOf(cli, snapshot, format, options))
+    if (file === undefined) await toStandardOutput(cli, chunks)
+    else await toFile(cli, file, chunks, snapshot, options)
+  })
+}
+
+/** @throws {CoppiceError} `INPUT_TYPE_UNKNOWN` for a name that says no format, or one that is not written. */
+async function formatOf(file: string | undefined, isRaw: boolean): Promise<ExportFormat> {
+  if (file === undefined || isRaw) return 'ndjson'
+  const { requireTypeOfName } = await import('../../formats/index.ts')
+  const { format } = requireTypeOfName(file)
+  if (format !== 'json') return format
+  throw new CoppiceError(
+    'INPUT_TYPE_UNKNOWN',
+    `${escapeText(file)}: expected .ndjson or .csv, got .json: an array is only read`,
+  )
+}
+
+async function chunksOf(
+  { signal }: Cli,
+  snapshot: Snapshot,
+  format: ExportFormat,
+  options: ExportCommandOptions,
+): Promise<AsyncIterable<Uint8Array>> {
+  const { exportDocuments, exportRaw } = await import('../../transfer/index.ts')
+  const { parseColumnTypes } = await import('../../formats/index.ts')
+  if (options.raw === true) return exportRaw(snapshot, { signal })
+  const collection = await chooseCollection(snapshot, options.collection)
+  const types = options.types === undefined ? undefined : parseColumnTypes(options.types)
+  return exportDocuments(snapshot, { collection, format, types, signal })
+}
+
+/** Exact for pipes and files; on a terminal what could do harm there is escaped. */
+async function toStandardOutput(cli: Cli, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+  const decoder = new TextDecoder()
+  for await (const chunk of chunks) {
+    if (!cli.out.isTerminal) await cli.out.write(chunk)
+    else await cli.out.write(decoder.decode(chunk, { stream: true }).split('\n').map(escapeText).join('\n'))
+  }
+}
+
+async function toFile(
+  cli: Cli,
+  file: string,
+  chunks: AsyncIterable<Uint8Array>,
+  snapshot: Snapshot,
+  options: ExportCommandOptions,
+): Promise<void> {
+  const { compress, compressionOfName } = await import('../../formats/index.ts')
+  const { writeFileWhole } = await import('../output-file.ts')
+  let written = 0
+  const progress = cli.progress((seconds) => `exporting: ${renderBytes(written)}, ${renderBytes(written / seconds)}/s`)
+  const onBytes = (bytes: number): void => void (written = bytes)
+  const bytes = await writeFileWhole(file, compress(chunks, compressionOfName(file)), onBytes).finally(() =>
+    progress.end(),
+  )
+  const { root } = snapshot
+  if (options.json === true) await cli.out.json({ file, bytes, root })
+  else await cli.out.line(`${escapeText(file)}: ${renderBytes(bytes)} of root ${root}`)
+}

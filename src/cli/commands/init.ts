@@ -1,0 +1,58 @@
+/** `coppice init`: a new database. */
+import type { Command } from 'commander'
+import { basename, resolve } from 'node:path'
+import { CoppiceError } from '../../errors.ts'
+import { escapeText } from '../../escape.ts'
+import type { Cli } from '../cli.ts'
+import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
+import { readMetadataFile } from '../metadata.ts'
+import { closing } from '../open.ts'
+
+interface InitOptions extends JsonOption {
+  readonly name?: string
+  readonly meta?: string
+}
+
+export function addInit(program: Command, cli: Cli): void {
+  addCommand(program, {
+    name: 'init',
+    summary: 'make a new, empty database with a new author key',
+    notes:
+      'The name stays for ever, with the author key in DIR/author.key: keep a copy of that file, and show it to nobody.\n' +
+      'A metadata FILE is a JSON object: title, description, licenses, sources, homepage and whatever else.',
+    examples: ['init cities', 'init data/cities --name world-cities --meta about.json'],
+  })
+    .argument('<DIR>', 'an absent or empty directory')
+    .option('--name <NAME>', 'name of the database (default: the last part of DIR)')
+    .option('--meta <FILE>', 'metadata document, JSON; - reads standard input')
+    .option(...JSON_OPTION)
+    .action((dir: string, options: InitOptions) => init(cli, dir, options))
+}
+
+async function init(cli: Cli, dir: string, options: InitOptions): Promise<void> {
+  const name = options.name ?? (await nameOf(dir))
+  const metadata = options.meta === undefined ? undefined : await readMetadataFile(cli, options.meta)
+  const { Database } = await import('../../index.ts')
+  const db = await Database.create(dir, { name })
+  await closing(db, async () => {
+    if (metadata !== undefined) await db.setMetadata(metadata, { signal: cli.signal })
+    const { formatAuthor } = await import('../../pointer/index.ts')
+    const { root } = await db.snapshot()
+    if (options.json === true) {
+      await cli.out.json({ kind: 'author', name, author: formatAuthor(db.author), address: db.address, root })
+      return
+    }
+    await cli.out.line(`new database ${name} in ${escapeText(dir)}`)
+    await cli.out.line(`address ${db.address}`)
+  })
+}
+
+async function nameOf(dir: string): Promise<string> {
+  const { isDatabaseName, NAME_RULE } = await import('../../pointer/index.ts')
+  const name = basename(resolve(dir))
+  if (isDatabaseName(name)) return name
+  throw new CoppiceError(
+    'USAGE',
+    `name: expected --name with ${NAME_RULE}, since the directory's ${escapeText(JSON.stringify(name))} is none`,
+  )
+}

@@ -1,0 +1,47 @@
+/**
+ * Local reads answer at once, so a long walk over them never gives the event loop a turn, and with it neither Ctrl-C nor
+ * the progress line. A pacer gives it one every few milliseconds.
+ */
+import { setImmediate } from 'node:timers/promises'
+import type { Link } from '../link.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import type { BlockReader } from '../store/interface.ts'
+
+const TURN_MS = 20
+
+export class Pacer {
+  readonly #signal: AbortSignal
+  #turnAt: number = performance.now()
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+  }
+
+  get isDue(): boolean {
+    return performance.now() - this.#turnAt > TURN_MS
+  }
+
+  /** To be awaited where {@link isDue}. @throws the signal's reason. */
+  async turn(): Promise<void> {
+    await setImmediate()
+    this.#turnAt = performance.now()
+    this.#signal.throwIfAborted()
+  }
+
+  /** `source`, with a turn of the event loop after each item that is due. */
+  async *over<T>(source: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+    for await (const item of source) {
+      yield item
+      if (this.isDue) await this.turn()
+    }
+  }
+}
+
+/** `blocks`, read at the pace of `pacer`. */
+export function pacedReader(blocks: BlockReader, pacer: Pacer): BlockReader {
+  const paced = <T>(read: () => MaybePromise<T>): MaybePromise<T> => (pacer.isDue ? pacer.turn().then(read) : read())
+  return {
+    get: (link: Link) => paced(() => blocks.get(link)),
+    getMany: (links: readonly Link[]) => paced(() => blocks.getMany(links)),
+  }
+}

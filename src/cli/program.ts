@@ -1,0 +1,50 @@
+/** The commands, put together. Each file under commands/ adds its own; what they do is loaded when one of them runs. */
+import { readFileSync } from 'node:fs'
+import { Command } from 'commander'
+import type { Cli } from './cli.ts'
+import { addClone, addFollow, addPull } from './commands/pull.ts'
+import { addDel } from './commands/del.ts'
+import { addDiff } from './commands/diff.ts'
+import { addExport } from './commands/export.ts'
+import { addGet } from './commands/get.ts'
+import { addImport } from './commands/import.ts'
+import { addInit } from './commands/init.ts'
+import { addLog } from './commands/log.ts'
+import { addPublish } from './commands/publish.ts'
+import { addPut } from './commands/put.ts'
+import { addScan } from './commands/scan.ts'
+import { addServe } from './commands/serve.ts'
+import { addStats } from './commands/stats.ts'
+import { addStatus } from './commands/status.ts'
+import { addVerify } from './commands/verify.ts'
+
+const OVERVIEW = `
+DIR is the directory of a database; - is standard input or output. Every command that
+prints results takes --json. Exit codes: 0 success, 1 "no" (get, diff, verify), 2 trouble.
+
+Start here:
+  $ coppice init cities
+  $ coppice import cities cities.csv --key country,id --types id:integer
+  $ coppice publish cities -m "first release"
+  $ coppice serve cities
+  $ coppice clone "coppice:k51...?peer=..." copy       (elsewhere)`
+
+export function createProgram(cli: Cli): Command {
+  const program = new Command('coppice')
+    .description('A verifiable database whose whole state regrows from one signed root.')
+    .version(packageVersion(), '--version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .addHelpText('after', OVERVIEW)
+    .showSuggestionAfterError(true)
+  // Errors are told in one way, by main.
+  program.exitOverride().configureOutput({ outputError: () => {} })
+  for (const add of [addInit, addImport, addPut, addGet, addScan, addDel, addPublish, addServe]) add(program, cli)
+  for (const add of [addClone, addPull, addFollow, addStatus, addLog, addDiff, addVerify]) add(program, cli)
+  for (const add of [addStats, addExport]) add(program, cli)
+  return program
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}

@@ -1,0 +1,163 @@
+/** What `coppice status` tells, as a value with stable keys and as lines. */
+import type { Schema, Snapshot } from '../db/index.ts'
+import type { Document, FieldValue } from '../document-model.ts'
+import { escapeText } from '../escape.ts'
+import { formatLink } from '../link.ts'
+import { formatAuthor, type Freshness, getFreshness, type SignedRoot } from '../pointer/index.ts'
+import type { Opened } from './open.ts'
+import { renderJson } from './output.ts'
+import { renderBytes, renderCounted, renderTable, renderTime } from './render.ts'
+
+/** A signed root in JSON output. */
+export type SignedRootJson = {
+  readonly sequence: number
+  readonly epoch: number
+  readonly root: string
+  readonly entries: number
+  readonly bytes: number
+  /** Seconds since 1970. */
+  readonly issued: number
+  readonly expires: number | null
+  readonly message: string | null
+}
+
+export type CollectionJson = {
+  readonly name: string
+  readonly key: readonly { readonly field: string; readonly type: string }[]
+  readonly documents: number
+}
+
+/** Keys are API. Null: not there. */
+export type StatusJson = {
+  readonly kind: 'author' | 'replica'
+  readonly name: string
+  readonly author: string
+  readonly address: string
+  /** Of the working state, or a replica's complete state; null before a replica's first pull is complete. */
+  readonly root: string | null
+  readonly entries: number | null
+  readonly bytes: number | null
+  readonly levels: number | null
+  /** Of the published root: the author's newest, or the one a replica has complete. */
+  readonly sequence: number | null
+  readonly published: SignedRootJson | null
+  /** Whether the working state differs from the published one. */
+  readonly unpublished: boolean
+  /** The newest signed root accepted; a replica's may be newer than what is complete. */
+  readonly newest: SignedRootJson | null
+  readonly freshness: Freshness | null
+  /** Why a replica does not go on: a malformed tree, or contradicting roots of the author. */
+  readonly problems: readonly string[]
+  /** The addresses a replica asks. */
+  readonly peers: readonly string[]
+  readonly collections: readonly CollectionJson[]
+  readonly metadata: Document | null
+}
+
+export function signedRootJson({ payload, message }: SignedRoot): SignedRootJson {
+  const { sequence, epoch, root, entries, bytes, issued, expires } = payload
+  return { sequence, epoch, root: formatLink(root), entries, bytes, issued, expires, message: message ?? null }
+}
+
+export async function readStatus(opened: Opened): Promise<StatusJson> {
+  const { kind, db } = opened
+  const published = await db.published()
+  const snapshot = kind === 'replica' && !(await db.isComplete()) ? undefined : await db.snapshot()
+  const ref = snapshot?.tree.ref
+  const root = snapshot?.root ?? null
+  const signed = published === undefined ? null : signedRootJson(published)
+  return {
+    kind,
+    name: db.name,
+    author: formatAuthor(db.author),
+    address: db.address,
+    root,
+    entries: ref?.entries ?? null,
+    bytes: ref?.bytes ?? null,
+    levels: snapshot === undefined ? null : snapshot.tree.level + 1,
+    sequence: signed?.sequence ?? null,
+    published: signed,
+    unpublished: root !== null && root !== (signed?.root ?? null),
+    ...(await standingOf(opened, published)),
+    peers: kind === 'replica' ? await db.peers() : [],
+    collections: snapshot === undefined ? [] : await readCollections(snapshot),
+    metadata: (await snapshot?.metadata()) ?? null,
+  }
+}
+
+async function standingOf(
+  { kind, db }: Opened,
+  published: SignedRoot | undefined,
+): Promise<Pick<StatusJson, 'newest' | 'freshness' | 'problems'>> {
+  if (kind === 'author') {
+    const now = Math.floor(db.state.clock.now() / 1000)
+    const freshness = published === undefined ? null : getFreshness(published, now)
+    return { newest: published === undefined ? null : signedRootJson(published), freshness, problems: [] }
+  }
+  const { newest, freshness, evidence, invalid } = await db.standing()
+  const problems = [
+    ...(invalid === undefined ? [] : [`the newest root is malformed, which is its author's fault: ${invalid}`]),
+    ...(evidence.length === 0 ? [] : ['the author signed contradicting roots: evidence is kept']),
+  ]
+  return { newest: newest === undefined ? null : signedRootJson(newest), freshness: freshness ?? null, problems }
+}
+
+async function readCollections(snapshot: Snapshot): Promise<CollectionJson[]> {
+  return await Promise.all(
+    (await snapshot.collections()).map(async (schema: Schema) => ({
+      name: schema.collection,
+      key: schema.key.map(({ field, type }) => ({ field, type })),
+      documents: await snapshot.count(schema.rangeFor()),
+    })),
+  )
+}
+
+/** For people; escaped. */
+export function describeStatus(status: StatusJson): string[] {
+  const { kind, root, published, newest, freshness, metadata } = status
+  const rows: [string, string][] = [
+    ['name', status.name],
+    ['kind', kind === 'author' ? "author: one's own database" : 'replica'],
+    ['address', status.address],
+    ['root', root === null ? 'none yet: coppice pull has not completed' : describeRoot(status)],
+  ]
+  rows.push(['published', published === null ? 'nothing yet' : describeSigned(published)])
+  if (published !== null && published.message !== null) rows.push(['message', escapeText(published.message)])
+  if (kind === 'author' && status.unpublished) rows.push(['', 'the working state has changes that are not published'])
+  if (newest !== null && newest.sequence !== published?.sequence) rows.push(['newest accepted', describeSigned(newest)])
+  if (freshness !== null) rows.push(['freshness', describeFreshness(freshness, newest?.expires ?? null)])
+  for (const problem of status.problems) rows.push(['problem', escapeText(problem)])
+  for (const peer of status.peers) rows.push(['peer', escapeText(peer)])
+  for (const { name, key, documents } of status.collections) {
+    const fields = key.map(({ field, type }) => `${escapeText(field)}:${escapeText(type)}`).join(',')
+    rows.push(['collection', `${escapeText(name)}  ${renderCounted(documents, 'document')}, key ${fields}`])
+  }
+  for (const [field, value] of Object.entries(metadata ?? {})) rows.push([escapeText(field), describeValue(value)])
+  return renderTable(rows)
+}
+
+function describeRoot({ root, entries, bytes, levels }: StatusJson): string {
+  const size = `${renderCounted(entries ?? 0, 'entry', 'entries')}, ${renderBytes(bytes ?? 0)}, ${renderCounted(levels ?? 0, 'level')}`
+  return `${root}  ${size}`
+}
+
+function describeSigned({ sequence, root, issued }: SignedRootJson): string {
+  return `@${sequence} ${root}  ${renderTime(issued)}`
+}
+
+function describeFreshness(freshness: Freshness, expires: number | null): string {
+  switch (freshness) {
+    case 'fresh':
+      return `fresh until ${renderTime(expires ?? 0)}`
+    case 'expired':
+      return `expired at ${renderTime(expires ?? 0)}: there should be a newer root by now`
+    case 'unbounded':
+      return 'unbounded: its author promised no newer root'
+    case 'future':
+      return 'future: it is issued ahead of the clock of this machine'
+  }
+}
+
+function describeValue(value: FieldValue): string {
+  return typeof value === 'string' ? escapeText(value) : renderJson(value)
+}

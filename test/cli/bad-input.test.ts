@@ -1,0 +1,150 @@
+/** Bad input of every kind: a message with its code and what to do, exit 2, and nothing lost. */
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { Database } from '../../src/index.ts'
+import { LmdbStore } from '../../src/store/lmdb.ts'
+import { coppice, fail, succeed, succeedJson } from '../support/command-line.ts'
+import { inDirectory } from '../support/temporary-directory.ts'
+
+const test = suite('cli/bad-input')
+
+async function prepare(cwd: string): Promise<unknown> {
+  await succeed(['init', 'db'], { cwd })
+  return (await succeedJson(['put', 'db', 'c', '{"id":1,"n":"a"}', '{"id":2}', '--key', 'id'], { cwd }))['root']
+}
+
+async function assertRoot(cwd: string, root: unknown): Promise<void> {
+  assert.is((await succeedJson(['status', 'db'], { cwd }))['root'], root)
+}
+
+const LONG = 'k'.repeat(2000)
+
+test('documents and keys that cannot be', () =>
+  inDirectory(async (cwd) => {
+    const root = await prepare(cwd)
+    const input = `{"id":5}\n{"id":"six"}\n`
+    assert.match(await fail('KEY_INVALID', ['put', 'db', 'c'], { cwd, input }), 'standard input: line 2')
+    assert.match(
+      await fail('INPUT_SYNTAX', ['put', 'db', 'c', '{"id":5}', '{id:6}'], { cwd }),
+      'argument 2: line 1, column 2',
+    )
+    await fail('KEY_TOO_LONG', ['put', 'db', 'long', `{"k":"${LONG}"}`, '--key', 'k'], { cwd })
+    const raw = `{"key":"${'00'.repeat(1025)}","value":""}`
+    assert.match(await fail('KEY_TOO_LONG', ['put', 'db', '--raw', raw], { cwd }), '1024 bytes, got 1025')
+    assert.match(await fail('KEY_INVALID', ['get', 'db', 'c', 'x'], { cwd }), 'id:integer')
+    assert.match(await fail('KEY_INVALID', ['get', 'db', 'c', '1', '2'], { cwd }), 'id:integer')
+    await fail('COLLECTION_UNKNOWN', ['scan', 'db', 'absent'], { cwd })
+    await fail('USAGE', ['get', 'db', '--raw', '0g'], { cwd })
+    await fail('USAGE', ['publish', 'db', '-m', 'm'.repeat(161)], { cwd })
+    const absent = 'bafyreic4lm5bmtp5lyrxdsd3ujjirp5w7xosmlmfhdc5q4xvmnnke2vhii'
+    await fail('ROOT_NOT_FOUND', ['verify', 'db', absent], { cwd })
+    await fail('ROOT_NOT_FOUND', ['get', 'db', 'c', '1', '--at', '@7'], { cwd })
+    await fail('USAGE', ['verify', 'db', 'zebra'], { cwd })
+    await assertRoot(cwd, root)
+  }))
+
+test('directories that are no database, or not one for this', () =>
+  inDirectory(async (cwd) => {
+    mkdirSync(join(cwd, 'empty'))
+    writeFileSync(join(cwd, 'file'), 'x')
+    await fail('NOT_A_DATABASE', ['status', 'empty'], { cwd })
+    await fail('NOT_A_DATABASE', ['put', 'file', 'c', '{}'], { cwd })
+    assert.match(await fail('NOT_A_DATABASE', ['status', 'absent'], { cwd }), 'coppice init')
+    const root = await prepare(cwd)
+    await fail('DATABASE_EXISTS', ['init', 'db'], { cwd })
+    await fail('USAGE', ['init', 'Not A Name'], { cwd })
+    await fail('USAGE', ['init', 'x', '--name', '../up'], { cwd })
+    writeFileSync(join(cwd, 'meta.json'), '{"title":')
+    assert.match(await fail('INPUT_SYNTAX', ['init', 'x', '--meta', 'meta.json'], { cwd }), 'meta.json: line 1')
+    await assertRoot(cwd, root)
+    const store = await LmdbStore.open(join(cwd, 'db'), 'write')
+    await store.write({ meta: new Map([['format', Buffer.from('2')]]) })
+    await store.close()
+    for (const args of [
+      ['status', 'db'],
+      ['put', 'db', 'c', '{"id":3}'],
+    ]) {
+      assert.match(await fail('FORMAT_NEWER', args, { cwd }), 'update coppice')
+    }
+  }))
+
+test('a second writer is refused by the first one’s pid, readers go on', () =>
+  inDirectory(async (cwd, use) => {
+    const root = await prepare(cwd)
+    use(await Database.open(join(cwd, 'db')))
+    const line = await fail('STORE_LOCKED', ['put', 'db', 'c', '{"id":3}'], { cwd })
+    assert.match(line, `process ${process.pid} `)
+    await assertRoot(cwd, root)
+  }))
+
+/** A file system of a few megabytes as working directory; says so and does nothing where it cannot be. */
+async function onSmallDisk(body: (cwd: string, remount: (options: string) => void) => Promise<void>): Promise<void> {
+  await inDirectory(async (cwd) => {
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'coppice-test', cwd], { stdio: 'ignore' })
+    } catch {
+      console.log('skipped: mounting a small disk needs root')
+      return
+    }
+    try {
+      await body(cwd, (options) => void execFileSync('mount', ['-o', `remount,${options}`, cwd]))
+    } finally {
+      execFileSync('umount', ['-l', cwd])
+    }
+  })
+}
+
+test('a full disk: nothing of the import is there, and the database goes on', () =>
+  onSmallDisk(async (cwd, remount) => {
+    const root = await prepare(cwd)
+    const rows = Array.from({ length: 40_000 }, (_, i) => `{"id":${i},"n":"${String(i * 7919).repeat(40)}"}\n`)
+    const args = ['import', 'db', '-', '--collection', 'c']
+    assert.match(await fail('STORE_FULL', args, { cwd, input: rows.join('') }), 'free some space')
+    await assertRoot(cwd, root)
+    remount('size=64m')
+    const put = await succeedJson(['put', 'db', 'c', '{"id":3}'], { cwd })
+    assert.is.not(put['root'], root)
+    assert.match(await succeed(['verify', 'db'], { cwd }), 'sound')
+    remount('ro')
+    await fail('STORE_READ_ONLY', ['put', 'db', 'c', '{"id":4}'], { cwd })
+    await fail('STORE_READ_ONLY', ['publish', 'db'], { cwd })
+    await fail('STORE_READ_ONLY', ['export', 'db', 'out.ndjson'], { cwd })
+    await assertRoot(cwd, put['root'])
+  }))
+
+test('a directory without permission, and a file that cannot be written', () =>
+  inDirectory(async (cwd) => {
+    const root = await prepare(cwd)
+    await fail('STORE_IO', ['export', 'db', 'absent/out.ndjson'], { cwd })
+    await fail('INPUT_TYPE_UNKNOWN', ['export', 'db', 'out.xlsx'], { cwd })
+    writeFileSync(join(cwd, 'kept.csv'), 'kept')
+    await fail('COLLECTION_UNKNOWN', ['export', 'db', 'kept.csv', '--collection', 'absent'], { cwd })
+    assert.is(readFileSync(join(cwd, 'kept.csv'), 'utf8'), 'kept')
+    if (process.getuid?.() === 0) {
+      console.log('skipped: root may write everywhere')
+      return
+    }
+    chmodSync(join(cwd, 'db'), 0o500)
+    await fail('STORE_READ_ONLY', ['put', 'db', 'c', '{"id":4}'], { cwd })
+    chmodSync(join(cwd, 'db'), 0o700)
+    await assertRoot(cwd, root)
+  }))
+
+test('a command line that cannot be', async () => {
+  assert.match(await fail('USAGE', ['exprt', 'db']), 'Did you mean export?')
+  assert.match(await fail('USAGE', ['status', 'db', '--jsn']), 'Did you mean --json?')
+  assert.match(await fail('USAGE', ['status']), "missing required argument 'DIR'")
+  await fail('USAGE', ['status', 'a', 'b'])
+  await fail('USAGE', ['log', 'db', '--limit', '-1x'])
+  await fail('USAGE', ['import', 'db', '--max-changes', '101%'])
+  await fail('USAGE', ['publish', 'db', '--expires', 'soon'])
+  const { status, stderr } = await coppice([])
+  assert.is(status, 2)
+  assert.match(stderr, 'Usage: coppice')
+})
+
+test.run()

@@ -1,0 +1,116 @@
+/** Serving, cloning, pulling and following between real processes over TCP on loopback. */
+import { readdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { coppice, fail, jsonLines, start, succeed, succeedJson } from '../support/command-line.ts'
+import { inDirectory } from '../support/temporary-directory.ts'
+
+const test = suite('cli/network')
+
+function rows(from: number, to: number): string {
+  return Array.from({ length: to - from }, (_, i) => `{"id":${from + i},"text":"${'row '.repeat(20)}"}\n`).join('')
+}
+
+async function prepare(cwd: string): Promise<void> {
+  await succeed(['init', 'db'], { cwd })
+  await succeed(['import', 'db', '-', '--collection', 'c', '--key', 'id'], { cwd, input: rows(0, 2000) })
+  await succeed(['publish', 'db', '-m', 'first'], { cwd })
+}
+
+test('serve, clone, publish, pull, diff against what is served', () =>
+  inDirectory(async (cwd, use) => {
+    await prepare(cwd)
+    await succeed(['init', 'second'], { cwd })
+    const server = use(start(['serve', 'db', 'second'], { cwd }))
+    await server.line(/^serving .*\n.*second\?peer=.*$/m)
+    const address = (await server.line(/^serving coppice:k51\S+\/db\?peer=\S+$/m)).slice('serving '.length)
+    const cloned = await succeedJson(['clone', address, 'copy'], { cwd })
+    const [peer] = cloned['peers'] as Record<string, unknown>[]
+    assert.equal([cloned['changed'], cloned['from'], peer?.['outcome']], [true, null, 'used'])
+    const author = await succeedJson(['status', 'db'], { cwd })
+    const copy = await succeedJson(['status', 'copy'], { cwd })
+    for (const key of ['root', 'entries', 'bytes', 'levels', 'sequence', 'author', 'name', 'address', 'freshness']) {
+      assert.is(copy[key], author[key], key)
+    }
+    assert.is(copy['kind'], 'replica')
+    assert.match(await succeed(['verify', 'copy'], { cwd }), /^@1 \S+: sound/)
+
+    await succeed(['put', 'db', 'c', '{"id":7,"text":"other"}'], { cwd })
+    await succeed(['publish', 'db'], { cwd })
+    await server.line(/^announced db @2 bafy\S+$/m)
+    const before = readdirSync(tmpdir()).filter((name) => name.startsWith('coppice-visit-'))
+    const ahead = await coppice(['diff', 'copy', address, '--keys'], { cwd })
+    assert.equal(ahead, { status: 1, stdout: '~ c[7]\n', stderr: '' })
+    assert.equal(
+      readdirSync(tmpdir()).filter((name) => name.startsWith('coppice-visit-')),
+      before,
+    )
+    assert.is((await coppice(['diff', 'db', address, '--stat'], { cwd })).status, 0)
+    const pulled = await succeedJson(['pull', 'copy'], { cwd })
+    assert.ok((pulled['bytesReceived'] as number) < 20_000, 'only what changed')
+    assert.ok((cloned['bytesReceived'] as number) > (copy['bytes'] as number) * 0.9)
+    assert.is((await succeedJson(['pull', 'copy'], { cwd }))['changed'], false)
+    await fail('DATABASE_EXISTS', ['clone', address, 'copy'], { cwd })
+    await fail('DATABASE_KIND', ['put', 'copy', 'c', '{"id":1}'], { cwd })
+    assert.equal(
+      jsonLines(await succeed(['log', 'copy', '--json'], { cwd })).map(({ sequence }) => sequence),
+      [2, 1],
+    )
+    assert.is((await server.end('SIGTERM')).status, 0)
+    const offline = await fail('NO_PEER_LEFT', ['pull', 'copy'], { cwd })
+    assert.match(offline, /\/ip4\/127.0.0.1\/tcp\/\d+\/p2p\/\S+: unreachable .*nothing listens there/)
+    assert.is(
+      (await succeedJson(['status', 'copy'], { cwd }))['root'],
+      pulled['to'] && (pulled['to'] as { root: string }).root,
+    )
+  }))
+
+test('follow goes on, survives a server that goes away, and passes on what it has', () =>
+  inDirectory(async (cwd, use) => {
+    await prepare(cwd)
+    const server = use(start(['serve', 'db'], { cwd }))
+    const address = (await server.line(/^serving \S+$/m)).slice('serving '.length)
+    await succeed(['clone', address, 'copy'], { cwd })
+    const follower = use(start(['follow', 'copy', '--serve'], { cwd }))
+    const relay = (await follower.line(/^serving \S+$/m)).slice('serving '.length)
+    await follower.line(/^up to date at @1 /m)
+    await succeed(['put', 'db', 'c', '{"id":1,"text":"x"}'], { cwd })
+    await succeed(['publish', 'db'], { cwd })
+    await follower.line(/^pulled @2 bafy\S+ \(was @1\), \S+ \S+ received$/m)
+    const multiaddr = /peer=(\S+)$/.exec(relay)?.[1] ?? ''
+    assert.match((await server.end('SIGINT')).stdout, 'announced db @2')
+    await succeed(['clone', relay, 'third'], { cwd })
+    assert.is((await succeedJson(['status', 'third'], { cwd }))['sequence'], 2)
+    // A new place of the same database, told by its multiaddr.
+    const peers = (await succeedJson(['pull', 'third', '--peer', multiaddr], { cwd }))['peers'] as { name: string }[]
+    assert.equal(
+      peers.map(({ name }) => name),
+      [multiaddr],
+    )
+    const ended = await follower.end('SIGINT')
+    assert.is(ended.status, 0)
+  }))
+
+test('addresses and peers that are none', () =>
+  inDirectory(async (cwd) => {
+    await succeed(['init', 'db'], { cwd })
+    const { address } = await succeedJson(['status', 'db'], { cwd })
+    await Promise.all([
+      fail('ADDRESS_INVALID', ['clone', 'coppice:k51/x', 'copy'], { cwd }),
+      fail('ADDRESS_INVALID', ['clone', 'http://example.com', 'copy'], { cwd }),
+      fail('ADDRESS_INVALID', ['diff', 'db', 'coppice:nothing/x'], { cwd }),
+      fail('ADDRESS_INVALID', ['serve', 'db', '--listen', 'localhost:1234'], { cwd }),
+      fail('LISTEN_FAILED', ['serve', 'db', '--listen', '/ip4/192.0.2.1/tcp/4001'], { cwd }),
+      fail('USAGE', ['serve', 'db', 'db'], { cwd }),
+    ])
+    assert.match(await fail('NO_PEER_LEFT', ['clone', String(address), 'lonely'], { cwd }), 'no peer to ask')
+    const refused = `${String(address)}?peer=/ip4/127.0.0.1/tcp/1`
+    assert.match(await fail('NO_PEER_LEFT', ['clone', refused, 'copy'], { cwd }), 'nothing listens there')
+    const status = await succeedJson(['status', 'copy'], { cwd })
+    assert.equal([status['root'], status['peers']], [null, ['/ip4/127.0.0.1/tcp/1']])
+    assert.match(await succeed(['status', 'copy'], { cwd }), 'none yet')
+    await fail('ROOT_NOT_FOUND', ['scan', 'copy', 'c'], { cwd })
+  }))
+
+test.run()
