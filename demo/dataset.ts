@@ -38,6 +38,7 @@ function* flatten(node: Feature, feature: string): Generator<string, void, undef
     yield `${JSON.stringify({ feature, browser, support })}\n`
   }
   for (const [name, child] of Object.entries(node)) {
-    if (name !== '__compat' && typeof child === 'object' && child !== null) yield* flatten(child as Feature, `${feature}.${name}`)
+    if (name !== '__compat' && typeof child === 'object' && child !== null)
+      yield* flatten(child as Feature, `${feature}.${name}`)
   }
 }

@@ -10,6 +10,15 @@ import type { ServeOptions, Server } from './serve.ts'
 export type { Access, CloneOptions } from './local.ts'
 export type { ServeOptions, Server } from './serve.ts'
 
+interface SignalOption {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface OpenOptions extends SignalOption {
+  /** 'write' by default: then no other process may write. */
+  readonly access?: Access | undefined
+}
+
 export type Database = db.Database
 export type Replica = db.Replica
 
@@ -19,18 +28,18 @@ export const Database = {
    * Makes a new, empty database with a new key pair in `path`, which is absent or empty, and opens it for writing.
    * @throws {CoppiceError} `DATABASE_EXISTS`, `USAGE` for a bad name, `STORE_*`.
    */
-  async create(path: string, options: { readonly name: string }): Promise<Database> {
-    const { createDatabase } = await import('./local.ts')
-    return await createDatabase(path, options.name)
+  async create(path: string, options: { readonly name: string } & SignalOption): Promise<Database> {
+    const { createDatabase, unlessAborted } = await import('./local.ts')
+    return await unlessAborted(options.signal, () => createDatabase(path, options.name))
   },
 
   /**
    * Opens a database; with access 'write', the default, no other process may write until it is closed.
    * @throws {CoppiceError} `NOT_A_DATABASE`, `DATABASE_KIND` (a replica), `FORMAT_NEWER`, `STORE_LOCKED`, `STORE_*`, `KEY_FILE_INVALID`.
    */
-  async open(path: string, options: { readonly access?: Access } = {}): Promise<Database> {
-    const { openDatabase } = await import('./local.ts')
-    return await openDatabase(path, options.access ?? 'write')
+  async open(path: string, options: OpenOptions = {}): Promise<Database> {
+    const { openDatabase, unlessAborted } = await import('./local.ts')
+    return await unlessAborted(options.signal, () => openDatabase(path, options.access ?? 'write'))
   },
 } as const
 
@@ -47,17 +56,18 @@ export const Replica = {
   },
 
   /** Opens a replica. @throws {CoppiceError} as `Database.open`; `DATABASE_KIND` for a database of one's own. */
-  async open(path: string, options: { readonly access?: Access } = {}): Promise<Replica> {
-    const { openReplica } = await import('./local.ts')
-    return await openReplica(path, options.access ?? 'write')
+  async open(path: string, options: OpenOptions = {}): Promise<Replica> {
+    const { openReplica, unlessAborted } = await import('./local.ts')
+    return await unlessAborted(options.signal, () => openReplica(path, options.access ?? 'write'))
   },
 } as const
 
 /** Opens whichever of the two is in `path`; tell them apart by `kind`. */
 export async function openDirectory(
   path: string,
-  options: { readonly access?: Access } = {},
+  options: OpenOptions = {},
 ): Promise<{ readonly kind: 'author'; readonly db: Database } | { readonly kind: 'replica'; readonly db: Replica }> {
+  options.signal?.throwIfAborted()
   const { openEither } = await import('./local.ts')
   return await openEither(path, options.access ?? 'write')
 }
@@ -65,11 +75,16 @@ export async function openDirectory(
 /**
  * Serves databases and replicas to anybody over libp2p, until the server is closed. What other processes publish or pull
  * into them is announced within a second.
- * @throws {CoppiceError} `ADDRESS_INVALID`, `LISTEN_FAILED`.
+ * @throws {CoppiceError} `ADDRESS_INVALID`, `LISTEN_FAILED`; `KEY_FILE_INVALID`, `STORE_READ_ONLY` for the peer key.
  */
-export async function serve(databases: readonly (Database | Replica)[], options: ServeOptions): Promise<Server> {
+export async function serve(
+  databases: Database | Replica | readonly (Database | Replica)[],
+  options: ServeOptions = {},
+): Promise<Server> {
+  const served = 'state' in databases ? [databases] : databases
   const server = await import('./serve.ts')
-  return await server.serve(databases, options)
+  const { peerKeyFor } = await import('./local.ts')
+  return await server.serve(served, { ...options, peerKey: options.peerKey ?? (await peerKeyFor(served[0])) })
 }
 
 export { CoppiceError, type ErrorCode, isCoppiceError } from './errors.ts'

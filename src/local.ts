@@ -33,6 +33,9 @@ import { surroundings } from './surroundings.ts'
 
 export type Access = 'read' | 'write'
 
+/** Where open handles came from. */
+const paths = new WeakMap<Database | Replica, string>()
+
 /** A key as it is kept: the seed to write, the signer to use. */
 interface StoredKey {
   readonly seed: Uint8Array
@@ -64,7 +67,12 @@ export async function createDatabase(path: string, name: string): Promise<Databa
       return await Database.initialMeta(store, signer.publicKey, name)
     },
   })
-  return await loadDatabase(directory, signer)
+  try {
+    return await loadDatabase(directory, signer)
+  } catch (error) {
+    await directory.close()
+    throw error
+  }
 }
 
 /** See `Database.open` of index.ts. */
@@ -101,7 +109,7 @@ export async function openEither(path: string, access: Access): Promise<Opened> 
 
 export interface CloneOptions extends PullOptions {
   /** Peers to ask beside those of the address. */
-  readonly peers?: readonly string[]
+  readonly peers?: readonly string[] | undefined
   /** Called with what the pull did. */
   readonly onPulled?: ((result: PullResult) => void) | undefined
 }
@@ -110,7 +118,11 @@ export interface CloneOptions extends PullOptions {
 export async function cloneReplica(addressText: string, path: string, options: CloneOptions): Promise<Replica> {
   const address = parseAddress(addressText)
   const peers = [...new Set([...address.peers, ...(options.peers ?? [])])]
-  const replica = await createOrResume(address, peers, path)
+  options.signal?.throwIfAborted()
+  const { parseDialAddress } = await import('./net/index.ts')
+  // Before a directory is made for what can never be asked.
+  for (const peer of peers) parseDialAddress(peer)
+  const replica = await createOrResume({ ...address, peers }, path)
   try {
     const result = await replica.pull(options)
     options.onPulled?.(result)
@@ -121,17 +133,19 @@ export async function cloneReplica(addressText: string, path: string, options: C
   }
 }
 
-async function createOrResume({ author, name }: Address, peers: readonly string[], path: string): Promise<Replica> {
+async function createOrResume(address: Address, path: string): Promise<Replica> {
+  const { author, name, peers } = address
+  let directory: DatabaseDirectory
   try {
-    const directory = await createDatabaseDirectory(path, {
+    directory = await createDatabaseDirectory(path, {
       kind: 'replica',
       prepare: () => Promise.resolve(Replica.initialMeta(author, name, peers)),
     })
-    return await loadReplica(directory)
   } catch (error) {
     if (!isCoppiceError(error, 'DATABASE_EXISTS')) throw error
-    return await resume(error, { author, name, peers }, path)
+    return await resume(error, address, path)
   }
+  return await loadReplica(directory)
 }
 
 /** A clone of the same database that has not completed goes on; anything else that is there stays untouched. */
@@ -152,6 +166,18 @@ async function resume(exists: CoppiceError, address: Address, path: string): Pro
   return db
 }
 
+/** Opens a handle, and closes it again where the signal aborted meanwhile. @throws the signal's reason. */
+export async function unlessAborted<T extends AsyncDisposable>(
+  signal: AbortSignal | undefined,
+  open: () => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted()
+  const handle = await open()
+  if (signal?.aborted !== true) return handle
+  await handle[Symbol.asyncDispose]()
+  throw signal.reason
+}
+
 function wrongKind(path: string, kind: DatabaseKind, expected: string, got: string): CoppiceError {
   return new CoppiceError('DATABASE_KIND', `${path}: expected ${expected}, got ${got}`, { details: { path, kind } })
 }
@@ -166,14 +192,19 @@ async function authorKey(directory: DatabaseDirectory): Promise<Signer | undefin
   }
 }
 
-function loadDatabase(directory: DatabaseDirectory, signer: Signer | undefined): Promise<Database> {
+async function loadDatabase(directory: DatabaseDirectory, signer: Signer | undefined): Promise<Database> {
   const options = { ...surroundings, isWritable: directory.access === 'write' }
-  return Database.load(directory.store, signer === undefined ? options : { ...options, signer })
+  const db = await Database.load(directory.store, signer === undefined ? options : { ...options, signer })
+  paths.set(db, directory.path)
+  return db
 }
 
-function loadReplica(directory: DatabaseDirectory): Promise<Replica> {
+async function loadReplica(directory: DatabaseDirectory): Promise<Replica> {
   const network = new LazyNetwork(directory.path)
-  return Replica.load(directory.store, { ...surroundings, isWritable: directory.access === 'write', network })
+  const isWritable = directory.access === 'write'
+  const replica = await Replica.load(directory.store, { ...surroundings, isWritable, network })
+  paths.set(replica, directory.path)
+  return replica
 }
 
 /** A node that only dials, started when the first peer is asked: reading a replica needs no network. */
@@ -186,7 +217,11 @@ class LazyNetwork implements Dialing {
   }
 
   async dialer(address: string): Promise<PeerDialer> {
-    this.#node ??= this.#start()
+    this.#node ??= this.#start().catch((error: unknown) => {
+      // The next pull may find the disk in a better state.
+      this.#node = undefined
+      throw error
+    })
     return (await this.#node).dialer(address)
   }
 
@@ -199,6 +234,12 @@ class LazyNetwork implements Dialing {
     const node = await this.#node?.catch(() => undefined)
     await node?.stop()
   }
+}
+
+/** The network identity for serving `db`: that of its directory, or for one without a new one. */
+export async function peerKeyFor(db: Database | Replica | undefined): Promise<Uint8Array> {
+  const path = db === undefined ? undefined : paths.get(db)
+  return path === undefined ? randomBytes(SEED_BYTES) : await peerKeySeed(path)
 }
 
 /** The network identity kept in a database's directory, made at first use. */

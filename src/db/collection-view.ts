@@ -16,6 +16,10 @@ export type KeyNames<T> = readonly (keyof T & string)[]
 export type PrimaryKey<T, K extends KeyNames<T>> =
   KeyNames<T> extends K ? readonly KeyPart[] : { readonly [I in keyof K]: T[K[I] & keyof T] }
 
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Which documents, by the first parts of their primary key. */
 export interface DocumentRange {
   /** Only documents whose key begins with these parts. */
@@ -29,69 +33,95 @@ export interface DocumentRange {
 export interface DocumentScanOptions extends DocumentRange {
   readonly reverse?: boolean
   readonly limit?: number
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
+/** A collection that was not declared with its key, nor put to, is unknown; one that was declared is empty. */
 export class CollectionView<T extends object = Document, K extends KeyNames<T> = KeyNames<T>> {
   readonly name: string
   readonly #reader: () => MaybePromise<KeyReader>
+  readonly #isDeclared: boolean
   /** What is known of a reader's schema; readers are immutable states or transactions, so it does not change. */
   readonly #schemas = new WeakMap<KeyReader, Schema>()
 
-  constructor(name: string, reader: () => MaybePromise<KeyReader>) {
+  /** `isDeclared`: whoever reads knows what the collection is to be, so its absence is no mistake in the name. */
+  constructor(name: string, reader: () => MaybePromise<KeyReader>, isDeclared = false) {
     this.name = name
     this.#reader = reader
+    this.#isDeclared = isDeclared
   }
 
-  /** @throws {CoppiceError} `COLLECTION_UNKNOWN` before anything was put and nothing else declared it. */
+  /** @throws {CoppiceError} `COLLECTION_UNKNOWN` before anything was put. */
   async schema(): Promise<Schema> {
-    return await this.#schemaIn(await this.#reader())
+    const schema = await this.schemaIfAny(await this.#reader())
+    if (schema === undefined) throw unknownCollection(this.name)
+    return schema
   }
 
-  /** The document, undefined where there is none. @throws {CoppiceError} `KEY_INVALID` where `key` does not fit the schema. */
-  async get(key: PrimaryKey<T, K>): Promise<T | undefined> {
-    const reader = await this.#reader()
-    const schema = await this.#schemaIn(reader)
-    const bytes = await reader.get(schema.keyFor(key as readonly KeyPart[]))
+  /**
+   * The document, undefined where there is none.
+   * @throws {CoppiceError} `KEY_INVALID` where `key` does not fit the schema, `COLLECTION_UNKNOWN`.
+   */
+  async get(key: PrimaryKey<T, K>, options: ReadOptions = {}): Promise<T | undefined> {
+    const bytes = await this.#bytesOf(key, options)
     return bytes === undefined ? undefined : (decodeDocument(bytes) as T)
   }
 
-  async has(key: PrimaryKey<T, K>): Promise<boolean> {
-    const reader = await this.#reader()
-    const schema = await this.#schemaIn(reader)
-    return (await reader.get(schema.keyFor(key as readonly KeyPart[]))) !== undefined
+  /** @throws {CoppiceError} as {@link get}. */
+  async has(key: PrimaryKey<T, K>, options: ReadOptions = {}): Promise<boolean> {
+    return (await this.#bytesOf(key, options)) !== undefined
   }
 
-  /** Documents in the order of their keys: of one state to its end, whatever is written meanwhile. */
+  /**
+   * Documents in the order of their keys: of one state to its end, whatever is written meanwhile.
+   * @throws {CoppiceError} `KEY_INVALID` where a bound does not fit the schema, `COLLECTION_UNKNOWN`.
+   */
   async *scan(options: DocumentScanOptions = {}): AsyncGenerator<T, void, undefined> {
-    const reader = await this.#reader()
-    const range = documentRange(await this.#schemaIn(reader), options)
     const { reverse = false, limit = Number.POSITIVE_INFINITY, signal } = options
+    signal?.throwIfAborted()
+    const reader = await this.#reader()
+    const schema = await this.schemaIfAny(reader)
+    if (schema === undefined) return
+    const range = documentRange(schema, options)
     for await (const { value } of reader.scan({ ...range, reverse, limit, signal })) yield decodeDocument(value) as T
   }
 
-  async count(range: DocumentRange = {}): Promise<number> {
+  /** How many documents, from the counts in the tree. @throws {CoppiceError} as {@link scan}. */
+  async count(range: DocumentRange & ReadOptions = {}): Promise<number> {
+    range.signal?.throwIfAborted()
     const reader = await this.#reader()
-    return await reader.count(documentRange(await this.#schemaIn(reader), range))
+    const schema = await this.schemaIfAny(reader)
+    return schema === undefined ? 0 : await reader.count(documentRange(schema, range))
   }
 
-  async #schemaIn(reader: KeyReader): Promise<Schema> {
+  async #bytesOf(key: PrimaryKey<T, K>, { signal }: ReadOptions): Promise<Uint8Array | undefined> {
+    signal?.throwIfAborted()
+    const reader = await this.#reader()
+    const schema = await this.schemaIfAny(reader)
+    return schema === undefined ? undefined : await reader.get(schema.keyFor(key as readonly KeyPart[]))
+  }
+
+  /** Undefined for a declared collection that nothing was put to. @throws {CoppiceError} `COLLECTION_UNKNOWN`. */
+  protected async schemaIfAny(reader: KeyReader): Promise<Schema | undefined> {
     const known = this.#schemas.get(reader)
     if (known !== undefined) return known
     const bytes = await reader.get(schemaKey(this.name))
     if (bytes === undefined) {
-      throw new CoppiceError(
-        'COLLECTION_UNKNOWN',
-        `collection ${quoteText(this.name)}: expected one that exists, got none of that name`,
-        {
-          details: { collection: this.name },
-        },
-      )
+      if (this.#isDeclared) return undefined
+      throw unknownCollection(this.name)
     }
     const schema = Schema.decode(this.name, bytes)
     this.#schemas.set(reader, schema)
     return schema
   }
+}
+
+function unknownCollection(name: string): CoppiceError {
+  return new CoppiceError(
+    'COLLECTION_UNKNOWN',
+    `collection ${quoteText(name)}: expected one that exists, got none of that name`,
+    { details: { collection: name } },
+  )
 }
 
 /** The keys of a range of documents; bounds that lie outside the collection are cut to it. */

@@ -7,33 +7,27 @@ import { equalBytes } from '../bytes.ts'
 import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
 import type { Link } from '../link.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
 import { buildTree, type KeyRange, NodeReader, type ScanOptions, Tree } from '../prolly/index.ts'
 import { formatAddress, type SignedRoot, type Signer } from '../pointer/index.ts'
 import { Staging, type Store } from '../store/index.ts'
-import type { KeyNames } from './collection-view.ts'
-import { Collection, type CollectionOptions } from './collection.ts'
+import type { KeyNames, ReadOptions } from './collection-view.ts'
+import { type BatchOptions, Collection, type CollectionOptions } from './collection.ts'
 import { encodeDocument } from './document.ts'
 import type { KeyReader, Row } from './key-reader.ts'
 import { AUTHOR, encodeText, NAME, PUBLISHED, ROOT } from './meta.ts'
 import { Publisher, type PublishOptions, type PublishReport } from './publisher.ts'
-import { decodeOwn, type LogEntry, readLog } from './signed-log.ts'
+import { decodeOwn, type LogEntry, type LogOptions, readLog } from './signed-log.ts'
 import { METADATA_KEY } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
 import { DatabaseState, type StateChange, type Surroundings } from './state.ts'
 import { Transaction } from './transaction.ts'
+import { Turns } from './turns.ts'
 
 export interface DatabaseOptions extends Surroundings {
   /** Signs roots; without one the handle cannot publish. */
   readonly signer?: Signer
   /** Without, the handle only reads: another process may write. */
   readonly isWritable?: boolean
-}
-
-export interface BatchOptions {
-  readonly signal?: AbortSignal | undefined
-  /** Resolve only once the disk has it: the default. */
-  readonly durable?: boolean
 }
 
 /** What a batch left behind. */
@@ -49,8 +43,7 @@ export class Database implements KeyReader, AsyncDisposable {
   readonly #state: DatabaseState
   readonly #signer: Signer | undefined
   readonly #isWritable: boolean
-  /** Batches and publishes of this handle, one after the other. */
-  #queue: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   protected constructor(state: DatabaseState, options: DatabaseOptions) {
     this.#state = state
@@ -97,15 +90,17 @@ export class Database implements KeyReader, AsyncDisposable {
     return this.#state.snapshot()
   }
 
-  get(key: Uint8Array): MaybePromise<Uint8Array | undefined> {
-    return this.snapshot().then((snapshot) => snapshot.get(key))
+  async get(key: Uint8Array, options: ReadOptions = {}): Promise<Uint8Array | undefined> {
+    options.signal?.throwIfAborted()
+    return await (await this.snapshot()).get(key)
   }
 
   async *scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
     yield* (await this.snapshot()).scan(options)
   }
 
-  async count(range: KeyRange = {}): Promise<number> {
+  async count(range: KeyRange & ReadOptions = {}): Promise<number> {
+    range.signal?.throwIfAborted()
     return await (await this.snapshot()).count(range)
   }
 
@@ -142,25 +137,26 @@ export class Database implements KeyReader, AsyncDisposable {
 
   /** As {@link batch}, with the states before and after and what it cost. */
   batchWithReport<R>(body: (tx: Transaction) => Promise<R>, options: BatchOptions = {}): Promise<BatchReport<R>> {
-    return this.#exclusively(async () => {
-      const { signal, durable = true } = options
+    return this.#exclusively(() => this.#runBatch(body, options), options.signal)
+  }
+
+  async #runBatch<R>(body: (tx: Transaction) => Promise<R>, options: BatchOptions): Promise<BatchReport<R>> {
+    const { signal, durable = true } = options
+    const staging = new Staging(this.#state.store)
+    const from = await this.snapshot()
+    const tx = new Transaction(await Tree.open(new NodeReader(staging), from.tree.ref.root), staging, signal)
+    try {
+      const result = await body(tx)
+      const { root } = (await tx.finish()).ref
       signal?.throwIfAborted()
-      const staging = new Staging(this.#state.store)
-      const from = await this.snapshot()
-      const tx = new Transaction(await Tree.open(new NodeReader(staging), from.tree.ref.root), staging, signal)
-      try {
-        const result = await body(tx)
-        const { root } = (await tx.finish()).ref
-        signal?.throwIfAborted()
-        await this.#show(staging, from.tree.ref.root, root, durable)
-        const { blocksWritten, bytesWritten } = staging.counters
-        return { result, from, to: await this.#state.at(root), blocksWritten, bytesWritten }
-      } catch (error) {
-        tx.drop()
-        await staging.abort()
-        throw error
-      }
-    })
+      await this.#show(staging, from.tree.ref.root, root, durable)
+      const { blocksWritten, bytesWritten } = staging.counters
+      return { result, from, to: await this.#state.at(root), blocksWritten, bytesWritten }
+    } catch (error) {
+      tx.drop()
+      await staging.abort()
+      throw error
+    }
   }
 
   async #show(staging: Staging, before: Link, root: Link, durable: boolean): Promise<void> {
@@ -171,9 +167,10 @@ export class Database implements KeyReader, AsyncDisposable {
 
   /**
    * Signs the working state as the next signed root. Its bytes are on the disk before anybody sees them; a publish that
-   * was killed shows the same bytes again or none. Publishing an unchanged state signs nothing new.
-   * @throws {CoppiceError} `KEY_FILE_INVALID` without the author's key, `BLOCK_MISSING` or `TREE_MALFORMED` where the
-   *   store is damaged: such a state is never signed.
+   * was killed shows the same bytes again or none. Publishing an unchanged state signs nothing new, unless told to
+   * `renew`.
+   * @throws {CoppiceError} `KEY_FILE_INVALID` without the author's key; `USAGE` for a message or an expiry out of bounds;
+   *   `BLOCK_MISSING`, `STORE_CORRUPT` or `TREE_MALFORMED` where the store is damaged: such a state is never signed.
    */
   publish(options: PublishOptions = {}): Promise<PublishReport> {
     return this.#exclusively(async () => {
@@ -186,7 +183,7 @@ export class Database implements KeyReader, AsyncDisposable {
       const report = await new Publisher(this.#state, this.#signer).publish(options)
       this.#state.notify()
       return report
-    })
+    }, options.signal)
   }
 
   /** The newest signed root, undefined before the first publish. */
@@ -200,30 +197,29 @@ export class Database implements KeyReader, AsyncDisposable {
     await this.put(METADATA_KEY, encodeDocument(metadata), options)
   }
 
-  /** Every change of the working state from now on, made by this process or another. */
-  watch(options: { readonly signal?: AbortSignal } = {}): AsyncIterable<StateChange> {
+  /** Every change of the working state from now on, made by this process or another, until the signal aborts or the handle is closed. */
+  watch(options: ReadOptions = {}): AsyncIterable<StateChange> {
     return this.#state.watch('local', options.signal)
   }
 
   /** The signed roots, newest first. */
-  log(options: { readonly limit?: number } = {}): AsyncIterable<LogEntry> {
+  log(options: LogOptions = {}): AsyncIterable<LogEntry> {
     return readLog(this.#state, options)
   }
 
-  #exclusively<R>(work: () => Promise<R>): Promise<R> {
+  #exclusively<R>(work: () => Promise<R>, signal: AbortSignal | undefined): Promise<R> {
     if (!this.#isWritable) {
       return Promise.reject(
         new CoppiceError('STORE_READ_ONLY', 'database: expected a handle opened for writing, got one that only reads'),
       )
     }
-    const result = this.#queue.then(work)
-    this.#queue = result.catch(() => {})
-    return result
+    return this.#turns.run(work, signal)
   }
 
-  /** Waits for running batches and closes the store. */
+  /** Ends watches, waits for batches and publishes that were begun or wait, and closes the store. Idempotent. */
   async close(): Promise<void> {
-    await this.#queue
+    this.#state.beginClose()
+    await this.#turns.close()
     await this.#state.store.close()
   }
 

@@ -6,9 +6,11 @@ export {
   type DocumentScanOptions,
   type KeyNames,
   type PrimaryKey,
+  type ReadOptions,
 } from './collection-view.ts'
-export { Collection, type CollectionOptions, type WriteCallOptions } from './collection.ts'
-export { type BatchOptions, type BatchReport, Database, type DatabaseOptions } from './database.ts'
+export { CollectionWriter } from './collection-writer.ts'
+export { type BatchOptions, Collection, type CollectionOptions } from './collection.ts'
+export { type BatchReport, Database, type DatabaseOptions } from './database.ts'
 export {
   decodeDocument,
   type Document,
@@ -19,6 +21,7 @@ export {
 } from './document.ts'
 export type { KeyReader, Row } from './key-reader.ts'
 export { renderTreeKey } from './key-text.ts'
+export { providerOptions } from './providing.ts'
 export type { PublishOptions, PublishReport } from './publisher.ts'
 export {
   inferKeyFields,
@@ -33,9 +36,9 @@ export {
 export type { FollowOptions } from './follow.ts'
 export type { Judgement, PullOptions, PullResult } from './puller.ts'
 export { type Dialing, Replica, type ReplicaOptions } from './replica.ts'
-export { decodeOwn, type LogEntry, requireSequence } from './signed-log.ts'
+export { decodeOwn, type LogEntry, type LogOptions, requireSequence } from './signed-log.ts'
 export { readSchemas, Snapshot } from './snapshot.ts'
 export { type ReplicaStanding } from './standing.ts'
 export { DatabaseState, type Origin, type StateChange, type Surroundings } from './state.ts'
-export { CollectionWriter, Transaction } from './transaction.ts'
+export { Transaction } from './transaction.ts'
 export { type KeyPart, PART_TYPES, type PartType } from './tuple.ts'

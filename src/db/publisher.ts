@@ -4,11 +4,13 @@
  * is ever announced, so a publish killed at any point shows the same bytes later or never signed any.
  */
 import { equalBytes } from '../bytes.ts'
+import { CoppiceError } from '../errors.ts'
 import {
   createAuthority,
   decodePublished,
   decodeRotations,
   encodePublished,
+  MESSAGE_BYTES_MAX,
   type Published,
   type SignedRoot,
   type Signer,
@@ -23,8 +25,10 @@ import type { DatabaseState } from './state.ts'
 export interface PublishOptions {
   /** The release message: at most 160 bytes of UTF-8. */
   readonly message?: string | undefined
-  /** Until when the author promises a newer root, in seconds from now; without it there is no promise. */
+  /** Until when the author promises a newer root, in whole seconds from now; without it there is no promise. */
   readonly expiresInSeconds?: number | undefined
+  /** Sign also what is published already, under the next sequence: a new promise, a new message. */
+  readonly renew?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -46,12 +50,14 @@ export class Publisher {
     this.#signer = signer
   }
 
-  /** @throws {CoppiceError} `BLOCK_MISSING`, `TREE_MALFORMED`, `PUBLISH_REFUSED`, `STORE_*`; nothing is signed or announced then. */
+  /** @throws {CoppiceError} `USAGE`, `BLOCK_MISSING`, `TREE_MALFORMED`, `PUBLISH_REFUSED`, `STORE_*`; nothing is signed or announced then. */
   async publish(options: PublishOptions): Promise<PublishReport> {
+    validateOptions(options)
     const { store, author, name, clock } = this.#state
     const previous = await this.#previous()
     const tree = (await this.#state.snapshot()).tree.ref
-    if (previous !== null && equalBytes(previous.signed.payload.root, tree.root)) {
+    const isRenewal = options.renew === true
+    if (!isRenewal && previous !== null && equalBytes(previous.signed.payload.root, tree.root)) {
       return { signedRoot: previous.signed, isNew: false }
     }
     await this.#recordComplete(tree, options.signal)
@@ -94,4 +100,17 @@ export class Publisher {
     }
     await store.write({ complete })
   }
+}
+
+/** Before anything is read: a walk over the new nodes would be for nothing. */
+function validateOptions({ message, expiresInSeconds }: PublishOptions): void {
+  const messageBytes = message === undefined ? 0 : new TextEncoder().encode(message).length
+  if (messageBytes > MESSAGE_BYTES_MAX || message?.isWellFormed() === false) {
+    throw new CoppiceError(
+      'USAGE',
+      `message: expected at most ${MESSAGE_BYTES_MAX} bytes of UTF-8, got ${messageBytes}`,
+    )
+  }
+  if (expiresInSeconds === undefined || (Number.isSafeInteger(expiresInSeconds) && expiresInSeconds > 0)) return
+  throw new CoppiceError('USAGE', `expiry: expected whole seconds from now, 1 or more, got ${expiresInSeconds}`)
 }

@@ -5,14 +5,17 @@
  */
 import { equalBytes } from '../bytes.ts'
 import { CoppiceError, isCoppiceError } from '../errors.ts'
-import type { Link } from '../link.ts'
+import type { DiffOptions } from '../prolly/index.ts'
 import {
   type Acceptance,
+  type AcceptedRoot,
   decodeSignedRoot,
   encodeFloor,
+  type Evidence,
   type Floor,
   type Freshness,
   getFreshness,
+  haltingEvidence,
   judgeSignedRoot,
   type LinkState,
   type SignedRoot,
@@ -61,8 +64,14 @@ export interface PullResult {
   readonly freshness: Freshness
   readonly judgements: readonly Judgement[]
   readonly report: PullReport
-  /** The exact changes from `from` to `to`, read when asked for; none for a first pull. */
-  changes(): AsyncIterable<Change>
+  /** The exact changes from `from` to `to` in key order, read when asked for; none for a first pull. */
+  changes(options?: DiffOptions): AsyncIterable<Change>
+}
+
+/** What the peers' signed roots come to. */
+interface Verdict {
+  readonly floor: Floor
+  readonly judgements: readonly Judgement[]
 }
 
 export class Puller {
@@ -86,43 +95,51 @@ export class Puller {
 
   /** See `Replica.pull`. Connects at the first call; later calls use the same sessions. */
   async pull(options: PullOptions): Promise<PullResult> {
-    const { signal, onProgress } = options
-    const sessions = await this.#connect(signal)
+    const { clock } = this.#state
+    const sessions = await this.#connect(options.signal)
     const { floor, judgements } = await this.#judge(sessions)
-    const { accepted } = floor
-    if (accepted === null) throw this.#nothingFound(judgements)
+    const accepted = this.#requireAccepted(floor, judgements)
     const target = accepted.root
+    const from = await this.#shown()
+    const evidence = haltingEvidence(floor, target.payload.epoch)
+    if (evidence !== undefined && (from === undefined || !equalBytes(from.link, target.link))) {
+      throw equivocation(this.#state.name, evidence)
+    }
     const known = await invalidReason(this.#state, target)
     if (known !== undefined) throw new CoppiceError('TREE_MALFORMED', known, { details: { signedRoot: target.bytes } })
     options.onTarget?.(target)
+    const report = await this.#fetch(target, sessions, options)
+    this.#failed = []
+    const changed = from === undefined || !equalBytes(from.link, target.link)
+    if (changed) await this.#switch(target)
+    return {
+      changed,
+      from,
+      to: target,
+      link: accepted.link,
+      freshness: getFreshness(target, Math.floor(clock.now() / 1000), floor.newestTime),
+      judgements,
+      report,
+      changes: (range) => this.#changes(from, target, range),
+    }
+  }
+
+  /** @throws {CoppiceError} `TREE_MALFORMED`, noted durably: the root is never tried again. Others as {@link fetchTree}. */
+  async #fetch(target: SignedRoot, sessions: readonly Session[], options: PullOptions): Promise<PullReport> {
     const { root, entries, bytes } = target.payload
-    const { store, clock } = this.#state
-    let report: PullReport
+    const { store, clock, random } = this.#state
     try {
-      report = await fetchTree({ root, entries, bytes, signedRoot: target.bytes }, sessions, store, {
+      return await fetchTree({ root, entries, bytes, signedRoot: target.bytes }, sessions, store, {
         clock,
-        random: this.#state.random,
-        signal,
-        onProgress,
+        random,
+        signal: options.signal,
+        onProgress: options.onProgress,
         absent: this.#failed,
-        holds: (session) => this.#shows(session, target.link),
+        holds: (session) => this.#shows(session, target),
       })
     } catch (error) {
       if (isCoppiceError(error, 'TREE_MALFORMED')) await this.#markInvalid(target, error.message)
       throw error
-    }
-    this.#failed = []
-    const from = await this.#switch(target)
-    const now = Math.floor(clock.now() / 1000)
-    return {
-      changed: from === undefined || !equalBytes(from.link, target.link),
-      from,
-      to: target,
-      link: accepted.link,
-      freshness: getFreshness(target, now, floor.newestTime),
-      judgements,
-      report,
-      changes: () => this.#changes(from, target),
     }
   }
 
@@ -173,7 +190,7 @@ export class Puller {
   }
 
   /** Judges what each peer shows; the floor that comes of it is on the disk when this resolves. */
-  async #judge(sessions: readonly Session[]): Promise<{ floor: Floor; judgements: Judgement[] }> {
+  async #judge(sessions: readonly Session[]): Promise<Verdict> {
     const before = await readFloor(this.#state)
     const authority = await readAuthority(this.#state)
     const now = Math.floor(this.#state.clock.now() / 1000)
@@ -195,39 +212,63 @@ export class Puller {
     if (floor !== before) {
       await this.#state.store.write({ meta: new Map([[FLOOR, encodeFloor(floor)]]) }, { durable: true })
     }
-    if (contradiction !== undefined) throw equivocation(this.#state.name, contradiction)
+    if (contradiction !== undefined) throw equivocation(this.#state.name, contradiction.evidence)
     return { floor, judgements }
   }
 
-  #shows(session: Session, link: Link): boolean {
-    if (session.announced !== undefined) return equalBytes(decodeSignedRoot(session.announced).link, link)
-    return session.status === 'same' && this.#have !== null && equalBytes(this.#have.payload, link)
+  /** That nobody shows anything newer may only be said where somebody has answered. */
+  #requireAccepted({ accepted }: Floor, judgements: readonly Judgement[]): AcceptedRoot {
+    const hasAnswer = this.#sessions?.some(({ isOpen, announced, status }) => {
+      return isOpen && (announced !== undefined || status === 'same')
+    })
+    if (accepted === null || hasAnswer !== true) throw this.#nothingFound(judgements)
+    return accepted
   }
 
-  /** Makes a fetched tree the shown one; gives the signed root that was shown before. */
-  async #switch(target: SignedRoot): Promise<SignedRoot | undefined> {
-    const { store } = this.#state
-    const bytes = await store.getMeta(PUBLISHED)
-    const before = bytes === undefined ? undefined : decodeOwn(bytes)
-    if (before !== undefined && equalBytes(before.link, target.link)) return before
+  /** Whether the peer has announced this very root. Total: what a peer announces may be anything. */
+  #shows(session: Session, target: SignedRoot): boolean {
+    const { announced, status } = session
+    if (announced === undefined) {
+      return status === 'same' && this.#have !== null && equalBytes(this.#have.payload, target.link)
+    }
+    try {
+      return equalBytes(decodeSignedRoot(announced).link, target.link)
+    } catch (error) {
+      if (isCoppiceError(error, 'SIGNED_ROOT_INVALID')) return false
+      throw error
+    }
+  }
+
+  /** The signed root that is shown now. */
+  async #shown(): Promise<SignedRoot | undefined> {
+    const bytes = await this.#state.store.getMeta(PUBLISHED)
+    return bytes === undefined ? undefined : decodeOwn(bytes)
+  }
+
+  /** Makes a fetched tree the shown one. */
+  async #switch(target: SignedRoot): Promise<void> {
     const meta = new Map([
       [ROOT, target.payload.root],
       [PUBLISHED, target.bytes],
       ...(await logEntryMeta(this.#state, target.bytes)),
     ])
-    await store.write({ meta }, { durable: true })
+    await this.#state.store.write({ meta }, { durable: true })
     this.#state.notify()
-    return before
   }
 
   async #markInvalid(target: SignedRoot, reason: string): Promise<void> {
     await this.#state.store.write({ meta: new Map([[INVALID, encodeInvalid(target, reason)]]) }, { durable: true })
   }
 
-  async *#changes(from: SignedRoot | undefined, to: SignedRoot): AsyncGenerator<Change, void, undefined> {
+  async *#changes(
+    from: SignedRoot | undefined,
+    to: SignedRoot,
+    options: DiffOptions | undefined,
+  ): AsyncGenerator<Change, void, undefined> {
     if (from === undefined) return
-    const [before, after] = [await this.#state.at(from.payload.root), await this.#state.at(to.payload.root)]
-    yield* changesBetween(before, after)
+    const before = await this.#state.at(from.payload.root)
+    const after = await this.#state.at(to.payload.root)
+    yield* changesBetween(before, after, options)
   }
 
   #nothingFound(judgements: readonly Judgement[]): CoppiceError {
@@ -259,7 +300,7 @@ function rootId(root: SignedRoot | undefined): RootId | null {
   return { payload: root.link, epoch: root.payload.epoch, sequence: root.payload.sequence }
 }
 
-function equivocation(name: string, { evidence }: { readonly evidence: Floor['evidence'][number] }): CoppiceError {
+function equivocation(name: string, evidence: Evidence): CoppiceError {
   return new CoppiceError(
     'EQUIVOCATION',
     `${name}: expected one chain of signed roots, got two that contradict each other in epoch ${evidence.epoch}; ` +

@@ -9,15 +9,16 @@ import type { KeyRange, ScanOptions } from '../prolly/index.ts'
 import { formatAddress, type SignedRoot } from '../pointer/index.ts'
 import type { Store } from '../store/index.ts'
 import type { PeerDialer } from '../sync/index.ts'
-import { CollectionView, type KeyNames } from './collection-view.ts'
+import { CollectionView, type KeyNames, type ReadOptions } from './collection-view.ts'
 import { follow, type FollowOptions } from './follow.ts'
 import type { KeyReader, Row } from './key-reader.ts'
 import { AUTHOR, decodeText, encodeText, NAME, PEERS, PUBLISHED, ROOT } from './meta.ts'
 import { Puller, type PullOptions, type PullResult } from './puller.ts'
 import { type ReplicaStanding, readStanding } from './standing.ts'
-import { decodeOwn, type LogEntry, readLog } from './signed-log.ts'
+import { decodeOwn, type LogEntry, type LogOptions, readLog } from './signed-log.ts'
 import type { Snapshot } from './snapshot.ts'
 import { DatabaseState, type StateChange, type Surroundings } from './state.ts'
+import { Turns } from './turns.ts'
 
 /** The network as a replica uses it. */
 export interface Dialing {
@@ -35,7 +36,7 @@ export interface ReplicaOptions extends Surroundings {
 export class Replica implements KeyReader, AsyncDisposable {
   readonly #state: DatabaseState
   readonly #options: ReplicaOptions
-  #queue: Promise<unknown> = Promise.resolve()
+  readonly #turns = new Turns()
 
   private constructor(state: DatabaseState, options: ReplicaOptions) {
     this.#state = state
@@ -89,15 +90,17 @@ export class Replica implements KeyReader, AsyncDisposable {
     return await this.#state.snapshot()
   }
 
-  get(key: Uint8Array): MaybePromise<Uint8Array | undefined> {
-    return this.snapshot().then((snapshot) => snapshot.get(key))
+  async get(key: Uint8Array, options: ReadOptions = {}): Promise<Uint8Array | undefined> {
+    options.signal?.throwIfAborted()
+    return await (await this.snapshot()).get(key)
   }
 
   async *scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
     yield* (await this.snapshot()).scan(options)
   }
 
-  async count(range: KeyRange = {}): Promise<number> {
+  async count(range: KeyRange & ReadOptions = {}): Promise<number> {
+    range.signal?.throwIfAborted()
     return await (await this.snapshot()).count(range)
   }
 
@@ -136,38 +139,45 @@ export class Replica implements KeyReader, AsyncDisposable {
   /**
    * Goes to the newest signed root that its peers show. Interrupted at any point, the replica still shows its last
    * complete state, and the next pull goes on where this one ended.
-   * @throws {CoppiceError} `NO_PEER_LEFT` where no peer could bring it there, `TREE_MALFORMED` (the author's fault),
-   *   `EQUIVOCATION`, `STORE_*`. The details name each peer and what became of it.
+   * @throws {CoppiceError} `NO_PEER_LEFT` where no peer answered or none could bring it there, `TREE_MALFORMED` (the
+   *   author's fault), `EQUIVOCATION`, `STORE_*`. The details name each peer and what became of it.
+   * @throws the signal's reason; an AbortError when the handle is closed meanwhile.
    */
-  pull(options: PullOptions = {}): Promise<PullResult> {
-    return this.#exclusively(async () => {
+  async pull(options: PullOptions = {}): Promise<PullResult> {
+    const { closing } = this.#state
+    const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
+    return await this.#exclusively(async () => {
       const puller = new Puller(this.#state, await this.#dialers())
       try {
-        return await puller.pull(options)
+        return await puller.pull({ ...options, signal })
       } finally {
         await puller.close()
       }
-    })
+    }, signal)
   }
 
-  /** Pulls, and again whenever a peer shows a newer root, until the signal aborts. Peers that fail are tried again. */
-  follow(options: FollowOptions = {}): AsyncIterable<PullResult> {
-    return follow(
-      this.#state,
-      () => this.#dialers(),
-      (work) => this.#exclusively(work),
-      options,
-    )
+  /**
+   * Pulls, and again whenever a peer shows a newer root: the first result, then every change. Ends when the signal aborts or
+   * the handle is closed. Peers that fail are tried again.
+   * @throws {CoppiceError} `EQUIVOCATION`, `FORMAT_NEWER`, `ADDRESS_INVALID`, `STORE_*`: what no other try mends.
+   */
+  async *follow(options: FollowOptions = {}): AsyncGenerator<PullResult, void, undefined> {
+    this.#requireWritable()
+    const following = {
+      state: this.#state,
+      dialers: () => this.#dialers(),
+      exclusively: <R>(work: () => Promise<R>, signal: AbortSignal) => this.#exclusively(work, signal),
+    }
+    yield* follow(following, options)
   }
 
-  /** Every change of the complete state from now on. */
-  async *watch(options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<StateChange, void, undefined> {
-    while (!(await this.isComplete())) await this.#state.changed(ROOT, undefined, options.signal)
-    yield* this.#state.watch('pulled', options.signal)
+  /** Every change of the complete state from now on, until the signal aborts or the handle is closed. */
+  watch(options: ReadOptions = {}): AsyncIterable<StateChange> {
+    return this.#state.watch('pulled', options.signal)
   }
 
   /** The signed roots it accepted and completed, newest first. */
-  log(options: { readonly limit?: number } = {}): AsyncIterable<LogEntry> {
+  log(options: LogOptions = {}): AsyncIterable<LogEntry> {
     return readLog(this.#state, options)
   }
 
@@ -177,19 +187,20 @@ export class Replica implements KeyReader, AsyncDisposable {
     return await Promise.all((await this.peers()).map(async (address) => network.dialer(address)))
   }
 
-  #exclusively<R>(work: () => Promise<R>): Promise<R> {
-    if (this.#options.isWritable !== true) {
-      return Promise.reject(
-        new CoppiceError('STORE_READ_ONLY', 'replica: expected a handle opened for writing, got one that only reads'),
-      )
-    }
-    const result = this.#queue.then(work)
-    this.#queue = result.catch(() => {})
-    return result
+  async #exclusively<R>(work: () => Promise<R>, signal?: AbortSignal): Promise<R> {
+    this.#requireWritable()
+    return await this.#turns.run(work, signal)
   }
 
+  #requireWritable(): void {
+    if (this.#options.isWritable === true) return
+    throw new CoppiceError('STORE_READ_ONLY', 'replica: expected a handle opened for writing, got one that only reads')
+  }
+
+  /** Interrupts pulls, ends follows and watches, and closes network and store. Idempotent. */
   async close(): Promise<void> {
-    await this.#queue
+    this.#state.beginClose()
+    await this.#turns.close()
     await this.#options.network?.close()
     await this.#state.store.close()
   }

@@ -1,6 +1,6 @@
 /** The log of signed roots: all that an author published, or those a replica accepted. */
 import { decodeSignedRoot, type SignedRoot } from '../pointer/index.ts'
-import { CoppiceError } from '../errors.ts'
+import { CoppiceError, isCoppiceError } from '../errors.ts'
 import { decodeCount, encodeCount, LOG_LENGTH, logName } from './meta.ts'
 import { type DatabaseState, rootNotFound } from './state.ts'
 
@@ -10,14 +10,21 @@ export interface LogEntry {
   readonly isHeld: boolean
 }
 
+export interface LogOptions {
+  /** At most so many, the newest. */
+  readonly limit?: number
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Newest first. */
 export async function* readLog(
   state: DatabaseState,
-  options: { readonly limit?: number } = {},
+  options: LogOptions = {},
 ): AsyncGenerator<LogEntry, void, undefined> {
   const length = await state.logLength()
   const last = Math.max(0, length - (options.limit ?? length))
   for (let position = length - 1; position >= last; position--) {
+    options.signal?.throwIfAborted()
     const signedRoot = decodeOwn(await state.logAt(position))
     const isHeld = (await state.store.getComplete(signedRoot.payload.root)) !== undefined
     yield { signedRoot, isHeld }
@@ -44,9 +51,23 @@ export async function logEntryMeta(state: DatabaseState, bytes: Uint8Array): Pro
 
 /** Decodes bytes of our own store. @throws {CoppiceError} `STORE_CORRUPT`. */
 export function decodeOwn(bytes: Uint8Array | undefined): SignedRoot {
-  const signedRoot = bytes === undefined ? undefined : decodeSignedRoot(bytes)
-  if (signedRoot === undefined || signedRoot.state === 'newer-format') {
-    throw new CoppiceError('STORE_CORRUPT', 'log: expected a signed root, got nothing or another format')
+  if (bytes === undefined) throw damaged('nothing')
+  try {
+    const signedRoot = decodeSignedRoot(bytes)
+    if (signedRoot.state !== 'newer-format') return signedRoot
+  } catch (error) {
+    if (!isCoppiceError(error, 'SIGNED_ROOT_INVALID')) throw error
+    throw damaged(`other bytes (${error.message})`, error)
   }
-  return signedRoot
+  throw damaged('one of a newer format')
+}
+
+function damaged(got: string, cause?: unknown): CoppiceError {
+  return new CoppiceError(
+    'STORE_CORRUPT',
+    `store: expected a signed root, got ${got}; restore a backup or clone again`,
+    {
+      cause,
+    },
+  )
 }

@@ -3,7 +3,7 @@ import type { Document } from '../document-model.ts'
 import { formatLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { KeyRange, ScanOptions, Tree } from '../prolly/index.ts'
-import { CollectionView } from './collection-view.ts'
+import { CollectionView, type KeyNames } from './collection-view.ts'
 import { decodeDocument } from './document.ts'
 import type { KeyReader, Row } from './key-reader.ts'
 import { METADATA_KEY, Schema, SCHEMA_RANGE, meaningOfKey } from './schema.ts'
@@ -36,8 +36,8 @@ export class Snapshot implements KeyReader {
   }
 
   /** @throws {CoppiceError} at first use, `COLLECTION_UNKNOWN` where there is none of that name. */
-  collection<T extends object = Document>(name: string): CollectionView<T> {
-    return new CollectionView<T>(name, () => this)
+  collection<T extends object = Document, K extends KeyNames<T> = KeyNames<T>>(name: string): CollectionView<T, K> {
+    return new CollectionView<T, K>(name, () => this)
   }
 
   /** The schemas of all collections, by name. */

@@ -8,10 +8,10 @@ import type { Clock } from '../clock.ts'
 import { CoppiceError } from '../errors.ts'
 import { formatLink, type Link } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
-import { NodeReader, Tree } from '../prolly/index.ts'
+import { type DiffOptions, NodeReader, Tree } from '../prolly/index.ts'
 import type { Store } from '../store/interface.ts'
 import { type Change, changesBetween } from './changes.ts'
-import { AUTHOR, decodeCount, decodeText, LOG_LENGTH, logName, NAME, readRoot, requireMeta } from './meta.ts'
+import { AUTHOR, decodeCount, decodeText, LOG_LENGTH, logName, NAME, readRoot, requireMeta, ROOT } from './meta.ts'
 import { Snapshot } from './snapshot.ts'
 
 /** How often other processes' writes are looked for: a lookup in shared memory, far below the second within which a new root is announced. */
@@ -31,8 +31,8 @@ export interface StateChange {
   readonly origin: Origin
   readonly from: Snapshot
   readonly to: Snapshot
-  /** The exact changes, read when asked for. */
-  changes(): AsyncIterable<Change>
+  /** The exact changes in key order, read when asked for: of a range only, where one is given. */
+  changes(options?: DiffOptions): AsyncIterable<Change>
 }
 
 export class DatabaseState {
@@ -46,6 +46,7 @@ export class DatabaseState {
   readonly name: string
   #shown: Snapshot | undefined
   #waiting = new Set<() => void>()
+  readonly #closing = new AbortController()
 
   private constructor(store: Store, { clock, random }: Surroundings, author: Uint8Array, name: string) {
     this.store = store
@@ -86,6 +87,16 @@ export class DatabaseState {
     return this.store.getMeta(logName(position))
   }
 
+  /** Aborts, as an AbortError, when the handle is being closed: who waits for changes or peers stops then. */
+  get closing(): AbortSignal {
+    return this.#closing.signal
+  }
+
+  /** Ends watches and whatever heeds {@link closing}. The store stays open for work that is to complete. */
+  beginClose(): void {
+    if (!this.#closing.signal.aborted) this.#closing.abort(new DOMException('the handle was closed', 'AbortError'))
+  }
+
   /** Tells those who wait in this process at once; others find out by looking. */
   notify(): void {
     const waiting = this.#waiting
@@ -93,7 +104,10 @@ export class DatabaseState {
     for (const wake of waiting) wake()
   }
 
-  /** Resolves when the meta value is no longer `known`, changed by whatever process, with what it is now. */
+  /**
+   * Resolves when the meta value is no longer `known`, changed by whatever process, with what it is now.
+   * @throws the reason of the signal, or of {@link closing}.
+   */
   async changed(
     name: string,
     known: Uint8Array | undefined,
@@ -101,38 +115,64 @@ export class DatabaseState {
   ): Promise<Uint8Array | undefined> {
     for (;;) {
       signal?.throwIfAborted()
+      this.closing.throwIfAborted()
       const now = await this.store.getMeta(name)
       if (now === undefined ? known !== undefined : known === undefined || !equalBytes(now, known)) return now
       await this.#nap(signal)
     }
   }
 
-  /** Every change of the shown state from now on. States that follow fast may come as one change. */
-  async *watch(origin: Origin, signal?: AbortSignal): AsyncGenerator<StateChange, void, undefined> {
-    let from = await this.snapshot()
-    for (;;) {
-      await this.#nap(signal)
-      signal?.throwIfAborted()
+  /**
+   * Every change of the shown state from the call on, until the signal aborts or the handle is closed. States that follow
+   * fast may come as one change; a replica's first state is none.
+   */
+  watch(origin: Origin, signal?: AbortSignal): AsyncGenerator<StateChange, void, undefined> {
+    const from = this.#snapshotIfAny()
+    // Told to whoever iterates; nobody may.
+    from.catch(() => {})
+    return this.#watchFrom(from, origin, signal)
+  }
+
+  async *#watchFrom(
+    start: Promise<Snapshot | undefined>,
+    origin: Origin,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<StateChange, void, undefined> {
+    let from = await start
+    while (signal?.aborted !== true && !this.closing.aborted) {
       const before = from
-      const to = await this.snapshot()
-      if (equalBytes(before.tree.ref.root, to.tree.ref.root)) continue
-      yield { origin, from: before, to, changes: () => changesBetween(before, to) }
+      const to = await this.#snapshotIfAny()
+      if (to === undefined || (before !== undefined && equalBytes(before.tree.ref.root, to.tree.ref.root))) {
+        await this.#nap(signal)
+        continue
+      }
       from = to
+      if (before === undefined) continue
+      yield { origin, from: before, to, changes: (options) => changesBetween(before, to, options) }
     }
   }
 
-  /** Until something may have changed. */
+  /** Undefined for a replica that has never been complete. */
+  async #snapshotIfAny(): Promise<Snapshot | undefined> {
+    return (await this.store.getMeta(ROOT)) === undefined ? undefined : await this.snapshot()
+  }
+
+  /** Until something may have changed, or the signal or the closing of the handle ends the wait. */
   async #nap(signal: AbortSignal | undefined): Promise<void> {
     const nap = new AbortController()
-    const either = signal === undefined ? nap.signal : AbortSignal.any([signal, nap.signal])
     const wake = (): void => nap.abort()
+    // Listeners instead of AbortSignal.any: naps are short and many, what they hang on lives long.
+    const ends = [this.closing, ...(signal === undefined ? [] : [signal])]
+    if (ends.some((end) => end.aborted)) return
+    for (const end of ends) end.addEventListener('abort', wake, { once: true })
     this.#waiting.add(wake)
     try {
-      await this.clock.sleep(POLL_INTERVAL_MS, either)
+      await this.clock.sleep(POLL_INTERVAL_MS, nap.signal)
     } catch (error) {
-      if (!nap.signal.aborted || signal?.aborted === true) throw error
+      if (!nap.signal.aborted) throw error
     } finally {
       this.#waiting.delete(wake)
+      for (const end of ends) end.removeEventListener('abort', wake)
     }
   }
 }

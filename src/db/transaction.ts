@@ -4,8 +4,6 @@
  */
 import { bytesToMapKey, copyBytes } from '../bytes.ts'
 import type { Document } from '../document-model.ts'
-import { CoppiceError } from '../errors.ts'
-import { quoteText } from '../escape.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import {
   assertEntrySize,
@@ -17,19 +15,20 @@ import {
   type Source,
   Tree,
 } from '../prolly/index.ts'
-import { CollectionView, type KeyNames, type PrimaryKey } from './collection-view.ts'
+import type { KeyNames } from './collection-view.ts'
+import { CollectionWriter } from './collection-writer.ts'
 import type { CollectionOptions } from './collection.ts'
-import { encodeDocument } from './document.ts'
 import type { KeyReader, Row } from './key-reader.ts'
 import { mergeEdits } from './merge-edits.ts'
-import { inferKeyFields, type KeyField, Schema, schemaKey } from './schema.ts'
+import type { Schema } from './schema.ts'
 import { Snapshot } from './snapshot.ts'
-import type { KeyPart } from './tuple.ts'
 
 /** Writes kept in memory before they are put into the tree. */
 export const TRANSACTION_BYTES_MAX: number = 32 * 1024 * 1024
 /** Objects and map slots of one write, beside its bytes. */
 const WRITE_OVERHEAD_BYTES = 150
+/** A scan sorts the writes in memory. More of them are put into the tree first, once instead of with every scan. */
+const SCANNED_WRITES_MAX = 1000
 
 export class Transaction implements KeyReader {
   readonly #sink: BlockSink
@@ -39,8 +38,14 @@ export class Transaction implements KeyReader {
   #writes = new Map<string, Edit>()
   #writesBytes = 0
   #isOpen = true
+  /** Writes are on their way from memory into the tree: reads wait. */
+  #flushing: Promise<void> | undefined
   /** The tree is being rewritten from edits that may read this transaction, but not write to it. */
   #isApplying = false
+  /** Why writes were lost: the batch cannot be completed any more. */
+  #failure: { readonly error: unknown } | undefined
+  /** By collection: settles when nobody is looking up or declaring its schema. */
+  readonly #settling = new Map<string, Promise<void>>()
 
   constructor(base: Tree, sink: BlockSink, signal?: AbortSignal) {
     this.#base = new Snapshot(base)
@@ -50,13 +55,16 @@ export class Transaction implements KeyReader {
 
   get(key: Uint8Array): MaybePromise<Uint8Array | undefined> {
     this.#assertOpen()
+    if (this.#flushing !== undefined) return this.#flushing.then(() => this.get(key))
     const own = this.#writes.get(bytesToMapKey(key))
     if (own !== undefined) return own.value ?? undefined
     return this.#base.get(key)
   }
 
+  /** As {@link KeyReader.scan}: what is written after the first row was asked for is not seen. */
   async *scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
     this.#assertOpen()
+    if (this.#flushing !== undefined || this.#writes.size > SCANNED_WRITES_MAX) await this.#flush()
     const { limit = Number.POSITIVE_INFINITY, ...range } = options
     const rows = mergeEdits(this.#base.scan(range), this.#sortedWrites(), range)
     let left = limit
@@ -73,7 +81,7 @@ export class Transaction implements KeyReader {
     return await this.#base.count(range)
   }
 
-  /** @throws {CoppiceError} `KEY_TOO_LONG`, `VALUE_TOO_LARGE`; the batch may go on. */
+  /** @throws {CoppiceError} `KEY_TOO_LONG`, `VALUE_TOO_LARGE`: the batch may go on. Others: it is lost. */
   async put(key: Uint8Array, value: Uint8Array): Promise<void> {
     assertEntrySize(key, value)
     await this.#write({ key: copyBytes(key), value: copyBytes(value) })
@@ -89,11 +97,13 @@ export class Transaction implements KeyReader {
   /**
    * Applies edits that are sorted by key in one pass over the tree, whatever their number: what imports use. The source
    * may read this transaction, and sees it as it was before.
-   * @throws {CoppiceError} `INPUT_UNSORTED`, `INPUT_DUPLICATE_KEY`, `KEY_TOO_LONG`, `VALUE_TOO_LARGE`; the batch is lost then.
+   * @throws {CoppiceError} `INPUT_UNSORTED`, `INPUT_DUPLICATE_KEY`, `KEY_TOO_LONG`, `VALUE_TOO_LARGE`, and what the source
+   *   throws; the batch is lost then.
    */
   async apply(edits: Source<Edit>): Promise<void> {
     this.#assertOpen()
-    await this.#flush()
+    while (this.#flushing !== undefined || this.#writes.size > 0) await this.#flush()
+    this.#assertNotApplying()
     this.#isApplying = true
     try {
       await this.#edit(edits)
@@ -102,18 +112,29 @@ export class Transaction implements KeyReader {
     }
   }
 
+  /** Documents of one collection, to read and to write with this batch. */
   collection<T extends object = Document, K extends KeyNames<T> = KeyNames<T>>(
     name: string,
-    options: CollectionOptions = {},
+    options: CollectionOptions<K> = {},
   ): CollectionWriter<T, K> {
     return new CollectionWriter<T, K>(this, name, options)
   }
 
-  /** Puts everything into the tree and closes the batch for further use. */
+  /** For collections: runs `settle` when no other call for this collection does, so that a schema is declared once. */
+  settleSchema(collection: string, settle: () => Promise<Schema>): Promise<Schema> {
+    const before = this.#settling.get(collection) ?? Promise.resolve()
+    const schema = before.then(settle)
+    const settled = (): void => {}
+    this.#settling.set(collection, schema.then(settled, settled))
+    return schema
+  }
+
+  /** Puts everything into the tree and closes the batch for further use. @throws why writes were lost, if any were. */
   async finish(): Promise<Tree> {
     this.#assertOpen()
-    await this.#flush()
+    this.#assertNotApplying()
     this.#isOpen = false
+    await this.#flush()
     return this.#base.tree
   }
 
@@ -125,7 +146,7 @@ export class Transaction implements KeyReader {
 
   async #write(edit: Edit): Promise<void> {
     this.#assertOpen()
-    if (this.#isApplying) throw new TypeError('transaction: expected no writes while apply runs')
+    this.#assertNotApplying()
     const id = bytesToMapKey(edit.key)
     const before = this.#writes.get(id)
     if (before !== undefined) this.#writesBytes -= cost(before)
@@ -138,98 +159,48 @@ export class Transaction implements KeyReader {
     return [...this.#writes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, edit]) => edit)
   }
 
+  /** One at a time: whoever comes meanwhile waits for the one under way, which takes what is written meanwhile too. */
   async #flush(): Promise<void> {
-    if (this.#isApplying || this.#writes.size === 0) return
-    const edits = this.#sortedWrites()
-    this.#writes = new Map()
-    this.#writesBytes = 0
-    await this.#edit(edits)
+    if (this.#isApplying || (this.#flushing === undefined && this.#writes.size === 0)) return
+    this.#flushing ??= this.#flushWrites()
+    await this.#flushing
+  }
+
+  async #flushWrites(): Promise<void> {
+    try {
+      while (this.#writes.size > 0) {
+        const edits = this.#sortedWrites()
+        this.#writes = new Map()
+        this.#writesBytes = 0
+        await this.#edit(edits)
+      }
+    } finally {
+      this.#flushing = undefined
+    }
   }
 
   async #edit(edits: Source<Edit>): Promise<void> {
     const before = this.#base.tree
-    const after = await editTree(before, edits, this.#sink, { signal: this.#signal })
-    this.#base = new Snapshot(await Tree.open(before.nodes, after.root))
+    try {
+      const after = await editTree(before, edits, this.#sink, { signal: this.#signal })
+      this.#base = new Snapshot(await Tree.open(before.nodes, after.root))
+    } catch (error) {
+      this.#failure = { error }
+      throw error
+    }
   }
 
   #assertOpen(): void {
     this.#signal?.throwIfAborted()
+    if (this.#failure !== undefined) throw this.#failure.error
     if (!this.#isOpen) throw new TypeError('transaction: expected use while its batch runs, got it afterwards')
+  }
+
+  #assertNotApplying(): void {
+    if (this.#isApplying) throw new TypeError('transaction: expected no writes while apply runs, and apply awaited')
   }
 }
 
 function cost(edit: Edit): number {
   return edit.key.length + (edit.value?.length ?? 0) + WRITE_OVERHEAD_BYTES
-}
-
-/** Writing documents within a batch. */
-export class CollectionWriter<T extends object = Document, K extends KeyNames<T> = KeyNames<T>> extends CollectionView<
-  T,
-  K
-> {
-  readonly #tx: Transaction
-  readonly #options: CollectionOptions
-  #schema: Schema | undefined
-
-  constructor(tx: Transaction, name: string, options: CollectionOptions) {
-    super(name, () => tx)
-    this.#tx = tx
-    this.#options = options
-  }
-
-  /** As `Collection.put`, visible with the batch. */
-  async put(document: T): Promise<void> {
-    const schema = this.#schema ?? (await this.requireSchema(document as Document))
-    await this.#tx.put(schema.keyOf(document as Document), encodeDocument(document))
-  }
-
-  /** Whether there was such a document. */
-  async del(key: PrimaryKey<T, K>): Promise<boolean> {
-    const schema = await this.schema()
-    return await this.#tx.del(schema.keyFor(key as readonly KeyPart[]))
-  }
-
-  /**
-   * The schema in the database, or a new one written now: of the declared fields, with the types declared or else
-   * those of `first`.
-   * @throws {CoppiceError} `SCHEMA_MISMATCH` where what is declared differs from what is there, `COLLECTION_UNKNOWN`
-   *   where nothing is there and no key declared, `KEY_INVALID`.
-   */
-  async requireSchema(first: Document): Promise<Schema> {
-    const stored = await this.#tx.get(schemaKey(this.name))
-    this.#schema = stored === undefined ? await this.#declare(first) : this.#agree(Schema.decode(this.name, stored))
-    return this.#schema
-  }
-
-  async #declare(first: Document): Promise<Schema> {
-    const { key, types = {} } = this.#options
-    if (key === undefined) {
-      throw new CoppiceError(
-        'COLLECTION_UNKNOWN',
-        `collection ${quoteText(this.name)}: expected the fields of its primary key, since it does not exist yet`,
-        { details: { collection: this.name } },
-      )
-    }
-    const fields = key.map((field): KeyField => {
-      const type = types[field]
-      return type === undefined ? (inferKeyFields(first, [field])[0] as KeyField) : { field, type }
-    })
-    const schema = new Schema(this.name, fields)
-    await this.#tx.put(schemaKey(this.name), schema.encode())
-    return schema
-  }
-
-  #agree(stored: Schema): Schema {
-    const { key, types = {} } = this.#options
-    const sameFields =
-      key === undefined || (key.length === stored.key.length && key.every((field, i) => stored.key[i]?.field === field))
-    const wrongType = stored.key.find(({ field, type }) => types[field] !== undefined && types[field] !== type)
-    if (sameFields && wrongType === undefined) return stored
-    const shown = stored.key.map(({ field, type }) => `${field}:${type}`).join(',')
-    throw new CoppiceError(
-      'SCHEMA_MISMATCH',
-      `collection ${quoteText(this.name)}: expected its key ${quoteText(shown)}, got ${quoteText(key?.join(',') ?? `${wrongType?.field}:${types[wrongType?.field ?? '']}`)}`,
-      { details: { collection: this.name } },
-    )
-  }
 }

@@ -1,5 +1,5 @@
 /**
- * Fetches one pinned tree from several peers at once (protocol.md, 7). Every peer has a few lanes, each with one
+ * Fetches one pinned tree from several peers at once (protocol.md, 10). Every peer has a few lanes, each with one
  * question under way: peers take work at their own pace, so a fast one does more and a slow one holds up little. What a
  * dropped peer owed goes back to the others; the last answers owed are asked for twice.
  *
@@ -7,7 +7,6 @@
  * it current. When it throws, what was verified so far is in the store too, and the next pull goes on from there.
  */
 import type { Clock } from '../clock.ts'
-import { equalBytes } from '../bytes.ts'
 import { CoppiceError, isCoppiceError } from '../errors.ts'
 import { ANSWER_BYTES_MAX, REQUEST_LINKS_MAX } from '../limits.ts'
 import { formatLink } from '../link.ts'
@@ -32,10 +31,10 @@ export interface FetchOptions {
   readonly random: () => number
   readonly signal?: AbortSignal | undefined
   /**
-   * Whether the peer of `session` announced this very root. If so it has to have every block, and others are asked only when no
-   * such peer is left. By default: it showed the same bytes, or said that it has what our hello named.
+   * Whether the peer of `session` announced this very root (not only the same tree). If so it has to have every block, and others
+   * are asked only when no such peer is left. Asked once per session, at the start.
    */
-  readonly holds?: (session: Session) => boolean
+  readonly holds: (session: Session) => boolean
   /** Called after each answer, at most. Must not throw. */
   readonly onProgress?: ((progress: PullProgress) => void) | undefined
   /** Peers without a session, for the report. */
@@ -103,8 +102,7 @@ class TreeFetch {
     this.#options = options
     this.#writer = new VerifiedWriter(store, options.writeBytesMax)
     this.#frontier = new Frontier(target, this.#writer, options.format)
-    const holds = options.holds ?? ((session) => holdsByDefault(session, target))
-    this.#tally = new PeerTally(sessions, holds, options.absent ?? [])
+    this.#tally = new PeerTally(sessions, options.holds, options.absent ?? [])
   }
 
   async run(): Promise<PullReport> {
@@ -390,9 +388,4 @@ class TreeFetch {
     }
     return undefined
   }
-}
-
-function holdsByDefault(session: Session, target: FetchTarget): boolean {
-  if (session.status === 'same' && session.announced === undefined) return true
-  return session.announced !== undefined && equalBytes(session.announced, target.signedRoot)
 }

@@ -23,34 +23,15 @@ import {
   RAW_VALUE_BYTES_MAX,
   rootClaim,
   type TreeRef,
-  type ValueRef,
   type VerifiedNode,
   verifyHeldNode,
   verifyNode,
   verifyValue,
 } from '../prolly/index.ts'
 import { BYTES_PER_TURN, INTERNAL_NODES_MAX, READY_BLOCKS_MAX } from './limits.ts'
+import { isInternal, linkOf, mismatch, type NodePlace, type Place, tooLarge, type ValuePlace } from './place.ts'
 import { Subtree } from './subtree.ts'
 import type { VerifiedWriter } from './verified-writer.ts'
-
-interface NodePlace {
-  readonly kind: 'node'
-  readonly claim: NodeClaim
-  readonly parent: Subtree | undefined
-  readonly index: number
-  /** Questions that had to be answered one after the other before this place was known. */
-  readonly trips: number
-}
-
-interface ValuePlace {
-  readonly kind: 'value'
-  readonly ref: ValueRef
-  readonly parent: Subtree
-  readonly index: number
-  readonly trips: number
-}
-
-type Place = NodePlace | ValuePlace
 
 /** A block that is missing. */
 export interface Want {
@@ -120,6 +101,11 @@ export class Frontier {
   /** Wants that can be taken. */
   get readyCount(): number {
     return this.#ready.length
+  }
+
+  /** Places and wants held in memory now: bounded whatever the size of the tree. */
+  get rememberedCount(): number {
+    return this.#places.length + this.#open.size
   }
 
   /**
@@ -385,24 +371,3 @@ export class Frontier {
 /** Undefined for a value. */
 type Verified = VerifiedNode | undefined
 type MaybeSettled = boolean | Promise<boolean>
-
-function linkOf(place: Place): Link {
-  return place.kind === 'node' ? place.claim.link : place.ref.link
-}
-
-/** The root counts as internal: nothing else is wanted before it. */
-function isInternal(place: Place): boolean {
-  return place.kind === 'node' && place.claim.level !== 0
-}
-
-function mismatch(link: Link): CoppiceError {
-  const cid = formatLink(link)
-  return new CoppiceError('BLOCK_MISMATCH', `block ${cid}: expected the bytes of its CID, got others (rule 1)`, {
-    details: { rule: 1, cid },
-  })
-}
-
-function tooLarge(ref: ValueRef): CoppiceError {
-  const message = `value ${formatLink(ref.link)}: ${ref.size} bytes, this version reads at most ${RAW_VALUE_BYTES_MAX}; update coppice`
-  return new CoppiceError('FORMAT_NEWER', message, { details: { cid: formatLink(ref.link), bytes: ref.size } })
-}

@@ -1,5 +1,5 @@
 /**
- * Bounds of the sync protocol, each with its reason (protocol.md, 6). Those of the wire are part of the protocol: a
+ * Bounds of the sync protocol, each with its reason (protocol.md, 11). Those of the wire are part of the protocol: a
  * peer beyond one is at fault. Those of time are this implementation's own patience.
  */
 
@@ -36,6 +36,10 @@ export const HEDGE_AFTER_MS = 1_000
 /** How long a busy peer is left alone, plus up to as much again at random. */
 export const BUSY_WAIT_MS = 500
 
+/** Waiting for roots: a peer is listened to once in this time when it always has news, and in the other when it has none and says so early. */
+export const NEWS_INTERVAL_MS = 1_000
+export const NO_NEWS_PAUSE_MS = 5_000
+
 /** Verified blocks in memory before they are written; as many again may be on their way into the store. */
 export const WRITE_BYTES_MAX: number = 2 * 1024 * 1024
 /** Blocks and answers handled before other tasks of the process get a turn. */
@@ -53,6 +57,8 @@ export const ANSWERS_AT_ONCE = 4
 export const ANSWERS_WAITING_MAX = 256
 /** Channels served at once, each holding at most one answer of 1 MiB. */
 export const CHANNELS_MAX = 256
+/** A channel that asks nothing and waits for no root for this long gives way when a new one needs its place. */
+export const IDLE_MS = 60_000
 /** Tells of one channel that are looked at: a burst, and one more each interval. Signature checks cost 2 ms. */
 export const TELLS_BURST = 4
 export const TELL_INTERVAL_MS = 10_000

@@ -1,5 +1,5 @@
 /**
- * The messages of the sync protocol as bytes (protocol.md, 3). Each is one frame, a DAG-CBOR array of fixed length
+ * The messages of the sync protocol as bytes (protocol.md, 8). Each is one frame, a DAG-CBOR array of fixed length
  * that starts with the message's number. Decoding is total and strict: shortest heads, exact lengths, bounds before
  * anything is allocated, nothing behind the end. Whatever decodes would be encoded to the same bytes.
  */

@@ -81,7 +81,8 @@ function judge(
   }
   if (debt !== undefined) return { outcome: 'slow', reason: `owed an answer for ${debt.ms} ms, others did its work` }
   if (holds) return { outcome: blocks > 0 ? 'used' : 'unused', reason: undefined }
-  if (session.announced === undefined) return { outcome: 'empty', reason: 'has no signed root yet' }
+  if (session.announced === undefined && session.status === 'empty')
+    return { outcome: 'empty', reason: 'has no signed root yet' }
   return { outcome: 'outdated', reason: 'its newest root is another one' }
 }
 

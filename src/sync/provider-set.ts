@@ -3,9 +3,16 @@ import { bytesToHex } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
 import { CoppiceError } from '../errors.ts'
 import type { Channel } from './channel.ts'
-import { ANSWERS_AT_ONCE, ANSWERS_WAITING_MAX, CHANNELS_MAX, HELLO_TIMEOUT_MS, PROTOCOL_VERSION } from './limits.ts'
+import {
+  ANSWERS_AT_ONCE,
+  ANSWERS_WAITING_MAX,
+  CHANNELS_MAX,
+  HELLO_TIMEOUT_MS,
+  IDLE_MS,
+  PROTOCOL_VERSION,
+} from './limits.ts'
 import { decodeHello, encodeMessage, type WelcomeStatus } from './messages.ts'
-import { Provider, type ProviderOptions } from './provider.ts'
+import { type ChannelActivity, Provider, type ProviderOptions } from './provider.ts'
 import { Turnstile } from './turnstile.ts'
 
 export interface ProviderSetOptions {
@@ -19,7 +26,7 @@ export class ProviderSet {
   readonly #channelsMax: number
   readonly #providers = new Map<string, Provider>()
   readonly #turnstile = new Turnstile(ANSWERS_AT_ONCE, ANSWERS_WAITING_MAX)
-  #channels = 0
+  readonly #channels = new Map<Channel, ChannelActivity>()
 
   constructor(options: ProviderSetOptions) {
     this.#clock = options.clock
@@ -28,7 +35,7 @@ export class ProviderSet {
 
   /** Channels being served now. */
   get channels(): number {
-    return this.#channels
+    return this.#channels.size
   }
 
   /**
@@ -47,8 +54,9 @@ export class ProviderSet {
 
   /** A ChannelHandler: serves the channel until it ends. Rejects as {@link Provider.serve}. */
   readonly handle = async (channel: Channel): Promise<void> => {
-    if (this.#channels >= this.#channelsMax) return refuse(channel, 'busy')
-    this.#channels++
+    if (this.#channels.size >= this.#channelsMax && !this.#dropIdle()) return refuse(channel, 'busy')
+    const activity = { at: this.#clock.now(), isWaiting: false }
+    this.#channels.set(channel, activity)
     try {
       const frame = await this.#firstFrame(channel)
       if (frame === undefined) return
@@ -56,10 +64,24 @@ export class ProviderSet {
       if (hello.type === 'foreign hello') return await refuse(channel, 'version')
       const provider = this.#providers.get(keyOf(hello.author, hello.name))
       if (provider === undefined) return await refuse(channel, 'unknown')
-      await provider.serve(channel, hello)
+      await provider.serve(channel, hello, activity)
     } finally {
-      this.#channels--
+      this.#channels.delete(channel)
     }
+  }
+
+  /** Ends the channel that has been idle for longest, if any has been for long: opening channels must not lock others out. */
+  #dropIdle(): boolean {
+    const before = this.#clock.now() - IDLE_MS
+    let idlest: readonly [Channel, ChannelActivity] | undefined
+    for (const entry of this.#channels) {
+      const { at, isWaiting } = entry[1]
+      if (!isWaiting && at < before && at < (idlest?.[1].at ?? Infinity)) idlest = entry
+    }
+    if (idlest === undefined) return false
+    this.#channels.delete(idlest[0])
+    idlest[0].abort(new CoppiceError('PEER_TIMEOUT', `peer ${idlest[0].peer}: its idle channel gave way to a new one`))
+    return true
   }
 
   async #firstFrame(channel: Channel): Promise<Uint8Array | undefined> {

@@ -1,6 +1,6 @@
 /**
  * Serves one database to anybody: its newest signed root, and blocks of subtrees that are complete here and belong to a
- * signed root (protocol.md, 5). A block without a completeness record is "not here", even where the store holds it:
+ * signed root (protocol.md, 9). A block without a completeness record is "not here", even where the store holds it:
  * drafts, half-fetched trees and other databases cannot be probed for. Bytes are hashed before they leave, so that a
  * bad disk makes this peer incomplete and never a liar.
  *
@@ -56,6 +56,14 @@ export interface ProviderOptions {
   readonly turnstile?: Turnstile
 }
 
+/** What a channel does, for whoever has to choose which of many may stay. */
+export interface ChannelActivity {
+  /** When a request last came or was answered. */
+  at: number
+  /** It waits for a root. */
+  isWaiting: boolean
+}
+
 /** Links looked up together. */
 const LOOKUP_LINKS = 32
 
@@ -73,12 +81,13 @@ export class Provider {
   }
 
   /**
-   * Serves a channel whose hello has been read and names this database, until the peer ends it.
+   * Serves a channel whose hello has been read and names this database, until the peer ends it. `activity` is kept current.
    * @throws {CoppiceError} `PEER_PROTOCOL` where the peer breaks the protocol, or as the channel fails. Errors of the
    *   store end the channel too: the peer is told that the request failed.
    */
-  async serve(channel: Channel, hello: Hello): Promise<void> {
-    const service = new Service(channel, this.#options, this.#turnstile)
+  async serve(channel: Channel, hello: Hello, activity?: ChannelActivity): Promise<void> {
+    const seen = activity ?? { at: this.#options.clock.now(), isWaiting: false }
+    const service = new Service(channel, this.#options, this.#turnstile, seen)
     try {
       await service.welcome(hello)
       await service.run()
@@ -94,14 +103,15 @@ class Service {
   readonly #options: ProviderOptions
   readonly #turnstile: Turnstile
   readonly #over = new AbortController()
-  #waitingForRoot = false
+  readonly #activity: ChannelActivity
   #tells = TELLS_BURST
   #tellsCountedAt: number
   #bytesThisTurn = 0
 
-  constructor(channel: Channel, options: ProviderOptions, turnstile: Turnstile) {
+  constructor(channel: Channel, options: ProviderOptions, turnstile: Turnstile, activity: ChannelActivity) {
     this.#channel = channel
     this.#options = options
+    this.#activity = activity
     this.#turnstile = turnstile
     this.#tellsCountedAt = options.clock.now()
   }
@@ -122,6 +132,7 @@ class Service {
     for (;;) {
       const frame = await this.#channel.receive()
       if (frame === undefined) return
+      this.#activity.at = this.#options.clock.now()
       const request = decodeRequest(frame)
       if (request.type === 'get blocks') await this.#sendBlocks(request)
       else if (request.type === 'get root') await this.#sendRoot(request)
@@ -192,8 +203,8 @@ class Service {
       return this.#send({ type: 'root', id: request.id, signedRoot: newest.signedRoot })
     }
     if (request.waitMs === 0) return this.#send({ type: 'root', id: request.id, signedRoot: null })
-    if (this.#waitingForRoot) throw new CoppiceError('PEER_PROTOCOL', 'request for a root: one is waiting already')
-    this.#waitingForRoot = true
+    if (this.#activity.isWaiting) throw new CoppiceError('PEER_PROTOCOL', 'request for a root: one is waiting already')
+    this.#activity.isWaiting = true
     // Answered beside the loop: blocks are asked for meanwhile.
     void this.#waitForRoot(request)
   }
@@ -207,7 +218,7 @@ class Service {
         isTimeUp = this.#options.clock.now() >= until
         signedRoot = await this.#newsOrChange(request.have, isTimeUp ? 0 : until - this.#options.clock.now())
       }
-      this.#waitingForRoot = false
+      this.#activity.isWaiting = false
       await this.#send({ type: 'root', id: request.id, signedRoot })
     } catch (error) {
       // The loop may be waiting for a request: it learns of the failure from the channel.
@@ -249,6 +260,7 @@ class Service {
 
   async #send(message: Message): Promise<void> {
     await this.#channel.send(encodeMessage(message))
+    this.#activity.at = this.#options.clock.now()
   }
 
   /** Reading and hashing are synchronous where the store is: let others have a turn now and then. */

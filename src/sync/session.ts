@@ -1,8 +1,9 @@
 /**
  * One channel to one peer, seen from the puller: questions are matched with answers, whatever order they come in, and
  * the peer's manners are watched. It decides only what can be decided without knowing the tree: whether the peer keeps
- * the protocol (protocol.md, 3) and is fast enough. A peer at fault is dropped once, with its first fault as the reason.
+ * the protocol (protocol.md, 8) and is fast enough. A peer at fault is dropped once, with its first fault as the reason.
  */
+import { equalBytes } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
 import { CoppiceError, type ErrorCode, isCoppiceError } from '../errors.ts'
 import { ANSWER_BYTES_MAX } from '../limits.ts'
@@ -10,8 +11,8 @@ import { CODEC_DAG_CBOR, type Link, linkCodec } from '../link.ts'
 import { NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../prolly/index.ts'
 import type { Channel } from './channel.ts'
 import {
-  ANSWER_ALLOWANCE_MS,
-  PATIENCE_MS,
+  NEWS_INTERVAL_MS,
+  NO_NEWS_PAUSE_MS,
   PROTOCOL_VERSION,
   RATE_BYTES_PER_SECOND_MIN,
   SIGNED_ROOT_BYTES_MAX,
@@ -27,6 +28,7 @@ import {
   type RootId,
   type Welcome,
 } from './messages.ts'
+import { Patience } from './patience.ts'
 import type { PeerOutcome, Traffic } from './report.ts'
 
 /** Outcomes for which a peer is dropped. */
@@ -84,8 +86,9 @@ export class Session {
   #announced: Uint8Array | undefined
   #status: Welcome['status'] = 'empty'
   #welcome: PromiseWithResolvers<void> | undefined
-  #patience = PATIENCE_MS
   #answersSinceWatch = 0
+  /** When a waiting root request last brought something new. */
+  #newsAt = -Infinity
   #taken: Traffic = { bytesReceived: 0, bytesSent: 0, requests: 0 }
 
   /** Takes `channel` over. {@link hello} comes next. */
@@ -165,15 +168,27 @@ export class Session {
 
   /**
    * Asks for the newest signed root above `have`, which the provider may hold back for `waitMs` until there is one.
-   * Undefined: nothing newer. What comes is unverified.
+   * Undefined: nothing newer, or, when waiting, what it has shown before. What comes is unverified. Whoever asks in a loop with
+   * `waitMs` above 0 is not made to spin by a peer that answers at once.
    * @throws {CoppiceError} as {@link getBlocks}.
    */
   async getRoot(have: RootId | null, waitMs: number): Promise<Uint8Array | undefined> {
     const wait = Math.min(Math.max(0, Math.floor(waitMs)), WAIT_MS_MAX)
+    const until = this.#clock.now() + wait
     const answer = await this.#ask(undefined, wait, (id) => ({ type: 'get root', id, have, waitMs: wait }))
-    if (answer.type !== 'root' || answer.signedRoot === null) return undefined
-    this.#announced = answer.signedRoot
-    return answer.signedRoot
+    const shown = answer.type === 'root' ? (answer.signedRoot ?? undefined) : undefined
+    if (wait === 0) {
+      this.#announced = shown ?? this.#announced
+      return shown
+    }
+    const isNew = shown !== undefined && (this.#announced === undefined || !equalBytes(shown, this.#announced))
+    const now = this.#clock.now()
+    const earliest = isNew ? this.#newsAt + NEWS_INTERVAL_MS : Math.min(until, now + NO_NEWS_PAUSE_MS)
+    if (earliest > now) await this.#clock.sleep(earliest - now, this.#over.signal)
+    if (!isNew) return undefined
+    this.#newsAt = this.#clock.now()
+    this.#announced = shown
+    return shown
   }
 
   /** Tells the peer of a newer signed root than it has shown. A hint: nothing comes back. */
@@ -284,15 +299,10 @@ export class Session {
     else this.fail('unreachable', message, error)
   }
 
-  /**
-   * Counts patience: it runs while the peer owes something, and comes back with what arrives: a second per answer, and
-   * the time its bytes take at the minimum rate. So a peer at that rate is never dropped, however small or large the
-   * answers, and one below it is, however it spreads its bytes.
-   */
   async #watch(): Promise<void> {
+    const patience = new Patience()
     let before = this.#clock.now()
     let bytesBefore = this.#channel.bytesReceived
-    let quietMs = 0
     for (;;) {
       try {
         await this.#clock.sleep(WATCH_INTERVAL_MS, this.#over.signal)
@@ -301,27 +311,15 @@ export class Session {
       }
       if (!this.isOpen) return
       const now = this.#clock.now()
-      // A process that was suspended has not been watching.
-      const elapsed = Math.min(Math.max(0, now - before), 2 * WATCH_INTERVAL_MS)
       const bytes = this.#channel.bytesReceived - bytesBefore
+      const answers = this.#answersSinceWatch
+      const fault = patience.judge({ elapsedMs: now - before, owes: this.#owes(now), bytes, answers })
       before = now
       bytesBefore += bytes
-      if (this.#owes(now)) {
-        quietMs = bytes > 0 ? 0 : quietMs + elapsed
-        const earned = (bytes * 1000) / RATE_BYTES_PER_SECOND_MIN + this.#answersSinceWatch * ANSWER_ALLOWANCE_MS
-        this.#patience = Math.min(PATIENCE_MS, this.#patience + earned - elapsed)
-      } else {
-        quietMs = 0
-        this.#patience = PATIENCE_MS
-      }
       this.#answersSinceWatch = 0
-      if (this.#patience <= 0) return this.#losePatience(quietMs)
+      if (fault === 'silent') return this.fail('silent', 'owes an answer and sends nothing')
+      if (fault === 'slow') return this.fail('slow', `sends less than ${RATE_BYTES_PER_SECOND_MIN / 1024} KiB/s`)
     }
-  }
-
-  #losePatience(quietMs: number): void {
-    if (quietMs >= PATIENCE_MS / 2) return this.fail('silent', `sent nothing for ${Math.round(quietMs / 1000)} s`)
-    this.fail('slow', `sent less than ${RATE_BYTES_PER_SECOND_MIN / 1024} KiB/s`)
   }
 
   #owes(now: number): boolean {

@@ -21,7 +21,7 @@ export async function* exportDocuments(snapshot: Snapshot, options: ExportOption
   const { collection, format, types, signal } = options
   const view = snapshot.collection(collection)
   const { key } = await view.schema()
-  const scan = signal === undefined ? {} : { signal }
+  const scan = { signal }
   if (format === 'ndjson') {
     yield* writeNdjson(view.scan(scan), { signal })
     return

@@ -30,13 +30,14 @@ import {
   withPlace,
 } from '../formats/index.ts'
 import { assertEntrySize, type KeyRange } from '../prolly/index.ts'
+import { abortable } from './abortable.ts'
 import { ChangeCounter, type ChangeLimit, type EditCounts, replacements, upserts } from './row-edits.ts'
 
 interface CommonOptions {
   /** The input's name: its extensions say format and compression. */
   readonly name?: string | undefined
   /** Rows that are there and not in the input are removed. */
-  readonly replace?: boolean
+  readonly replace?: boolean | undefined
   readonly maxChanges?: ChangeLimit | undefined
   readonly signal?: AbortSignal | undefined
   /** Called now and then with the records read so far. */
@@ -75,7 +76,7 @@ export async function importDocuments(db: Database, source: ByteSource, options:
   return await importRows(db, options, (tx, progress) => {
     const { name, format, types, signal } = options
     const documents = new DocumentRows(tx, options)
-    const records = progress(readDocuments(source, { name, format, types, signal }))
+    const records = progress(readDocuments(endable(source, signal), { name, format, types, signal }))
     return { rows: documents.rows(records), range: () => documents.range() }
   })
 }
@@ -83,9 +84,14 @@ export async function importDocuments(db: Database, source: ByteSource, options:
 /** Imports byte keys and values: the whole key space is what `replace` makes equal to the input. */
 export async function importRaw(db: Database, source: ByteSource, options: CommonOptions = {}): Promise<ImportReport> {
   return await importRows(db, options, (_tx, progress) => {
-    const records = progress(readRawEntries(source, { name: options.name, signal: options.signal }))
+    const { name, signal } = options
+    const records = progress(readRawEntries(endable(source, signal), { name, signal }))
     return { rows: rawRows(records), range: () => Promise.resolve({}) }
   })
+}
+
+function endable(source: ByteSource, signal: AbortSignal | undefined): ByteSource {
+  return signal === undefined ? source : abortable(source, signal)
 }
 
 interface Plan {

@@ -169,6 +169,10 @@ export class Lab {
           random: () => this.random.below(1000) / 1000,
           format: published.format,
           absent: failed,
+          holds: ({ announced, status }) =>
+            announced === undefined
+              ? status === 'same' && have !== null
+              : Buffer.from(announced).equals(published.target.signedRoot),
           ...rest,
         })
       } finally {

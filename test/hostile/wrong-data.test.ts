@@ -1,0 +1,149 @@
+/** Threats 1 and 8: bytes that are not those of the CID, blocks nobody asked for. The peer is named, the pull ends well. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { CoppiceError } from '../../src/errors.ts'
+import { CODEC_DAG_CBOR, linkTo } from '../../src/link.ts'
+import type { Put } from '../../src/prolly/index.ts'
+import type { PeerDialer, PeerReport, PullReport } from '../../src/sync/index.ts'
+import { type BlocksAnswer, encodeMessage } from '../../src/sync/messages.ts'
+import { CountingStore, Lab, type Published, publish, sameBlocks } from '../support/sync-lab.ts'
+import { utf8 } from '../support/tree-sets.ts'
+
+const test = suite('hostile/wrong-data')
+
+function rows(count = 8000): Put[] {
+  return Array.from({ length: count }, (_, i) => ({
+    key: utf8(`key-${String(i).padStart(8, '0')}`),
+    value: i % 100 === 0 ? new Uint8Array(2000).fill(i) : utf8(`v${i}`),
+  }))
+}
+
+const source: Published = await publish(rows())
+
+function flipped(bytes: Uint8Array): Uint8Array {
+  const out = Uint8Array.from(bytes)
+  const at = out.length >> 1
+  out[at] = (out[at] ?? 0) ^ 1
+  return out
+}
+
+function changeBlock(answer: BlocksAnswer, at: number, change: (bytes: Uint8Array) => Uint8Array): BlocksAnswer {
+  const blocks = answer.blocks.map((bytes, i) => (i === at && bytes !== null ? change(bytes) : bytes))
+  return { ...answer, blocks }
+}
+
+type Tamper = Parameters<Lab['tampering']>[2]
+
+const LIES: Readonly<Record<string, readonly [outcome: PeerReport['outcome'], tamper: Tamper]>> = {
+  'a bit is turned': ['liar', (answer) => changeBlock(answer, answer.blocks.length - 1, flipped)],
+  'a block is cut': ['liar', (answer) => changeBlock(answer, 0, (bytes) => bytes.subarray(1))],
+  'no bytes at all': ['liar', (answer) => changeBlock(answer, 0, () => new Uint8Array(0))],
+  'blocks are swapped': [
+    'liar',
+    (answer) => ({ ...answer, blocks: answer.blocks.length < 2 ? answer.blocks : answer.blocks.toReversed() }),
+  ],
+  'a block of another database': [
+    'liar',
+    (answer) => changeBlock(answer, 0, () => Uint8Array.of(0x83, 0x00, 0x80, 0x80)),
+  ],
+  'a node beyond 20 KiB': ['liar', (answer) => changeBlock(answer, 0, () => new Uint8Array(20 * 1024 + 1))],
+  'a block beyond 1 MiB': ['liar', (answer) => ({ ...answer, blocks: [new Uint8Array(1024 * 1024 + 1)] })],
+  'a block more than asked for': [
+    'protocol',
+    (answer, { links }) => ({ ...answer, blocks: [...links.map(() => null), Uint8Array.of(1)] }),
+  ],
+  'an answer nobody asked for': ['protocol', (answer) => ({ ...answer, id: answer.id + 1000 })],
+  'a root where blocks were asked for': ['protocol', ({ id }) => ({ type: 'root', id, signedRoot: null })],
+  'a tell': ['protocol', () => encodeMessage({ type: 'tell', signedRoot: Uint8Array.of(1) })],
+  'a second welcome': [
+    'protocol',
+    () => encodeMessage({ type: 'welcome', version: 1, status: 'same', signedRoot: null }),
+  ],
+  'a frame that is no message': ['protocol', () => utf8('GET / HTTP/1.1\r\n\r\n')],
+  'an array of 2^53 blocks': ['protocol', () => Uint8Array.from(Buffer.from('8305009b001fffffffffffff', 'hex'))],
+  'a depth bomb': ['protocol', () => new Uint8Array(1024 * 1024).fill(0x81)],
+}
+
+for (const [name, [outcome, tamper]] of Object.entries(LIES)) {
+  test(`${name}: the peer is named, an honest one does its work`, async () => {
+    const lab = new Lab()
+    const store = new CountingStore()
+    const report = await lab.pull(source, [lab.tampering('mallory', source, tamper), lab.peer('alice', source)], store)
+    assertNamed(report, outcome)
+    assert.ok(sameBlocks(source, store))
+  })
+
+  test(`${name}: with nobody else the pull fails, and nothing wrong is kept`, async () => {
+    const lab = new Lab()
+    const store = new CountingStore()
+    const error = await failure(lab, [lab.tampering('mallory', source, tamper)], store)
+    assert.is(error.code, 'NO_PEER_LEFT')
+    assert.is((error.details['peers'] as PeerReport[])[0]?.outcome, outcome)
+    assert.match(error.message, `mallory: ${outcome}`)
+    for (const key of store.written) assert.ok(source.blocks.has(key))
+  })
+}
+
+test('a lie late in a pull costs no more than the answers under way', async () => {
+  let answers = 0
+  const lab = new Lab()
+  const mallory = lab.tampering('mallory', source, (answer) =>
+    ++answers === 3 ? changeBlock(answer, 0, flipped) : answer,
+  )
+  const store = new CountingStore()
+  const report = await lab.pull(source, [mallory, lab.peer('alice', source)], store)
+  assertNamed(report, 'liar')
+  assert.is(report.blocksReceived, source.blocks.size)
+  assert.ok(sameBlocks(source, store))
+})
+
+test('three liars and one honest peer', async () => {
+  const lab = new Lab()
+  const lie: Tamper = (answer) => changeBlock(answer, 0, flipped)
+  const dialers = ['m1', 'm2', 'm3'].map((name) => lab.tampering(name, source, lie))
+  const report = await lab.pull(source, [...dialers, lab.peer('alice', source)], new CountingStore())
+  assert.equal(
+    report.peers.map(({ outcome }) => outcome),
+    ['liar', 'liar', 'liar', 'used'],
+  )
+})
+
+test('blocks pushed along with the welcome are a broken protocol', async () => {
+  const lab = new Lab()
+  const pushy = lab.scripted('mallory', async (peer) => {
+    await peer.welcome(source.newest.signedRoot)
+    await peer.send({ type: 'blocks', id: 0, blocks: [new Uint8Array(1000)] })
+    await peer.send({ type: 'blocks', id: 77, blocks: [new Uint8Array(1000)] })
+  })
+  const store = new CountingStore()
+  const report = await lab.pull(source, [pushy, lab.peer('alice', source)], store)
+  assert.ok(['protocol', 'liar'].includes(report.peers.find(({ name }) => name === 'mallory')?.outcome ?? ''))
+  assert.ok(sameBlocks(source, store))
+})
+
+test('a signed root of another tree moves nothing', async () => {
+  // The target is pinned by the caller; a peer that announces another one is outdated, and its blocks are checked alike.
+  const lab = new Lab()
+  const other = await publish(rows(10), { sequence: 9 })
+  const store = new CountingStore()
+  const report = await lab.pull(source, [lab.peer('other', other), lab.peer('alice', source)], store)
+  assert.is(report.peers.find(({ name }) => name === 'other')?.outcome, 'outdated')
+  assert.is(report.peers.find(({ name }) => name === 'other')?.blocks, 0)
+  assert.is(store.get(other.target.root), undefined)
+  assert.is(store.getComplete(linkTo(CODEC_DAG_CBOR, utf8('x'))), undefined)
+})
+
+function assertNamed(report: PullReport, outcome: PeerReport['outcome']): void {
+  const mallory = report.peers.find(({ name }) => name === 'mallory')
+  assert.is(mallory?.outcome, outcome, mallory?.reason)
+  assert.is(report.peers.find(({ name }) => name === 'alice')?.outcome, 'used')
+}
+
+function failure(lab: Lab, dialers: readonly PeerDialer[], store: CountingStore): Promise<CoppiceError> {
+  return lab.pull(source, dialers, store).then(
+    () => Promise.reject(new Error('expected the pull to fail')),
+    (error: CoppiceError) => error,
+  )
+}
+
+test.run()

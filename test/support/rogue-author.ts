@@ -1,0 +1,94 @@
+/** An author who signs whatever it likes, and peers that show it: trees that are none, two roots of one sequence, old roots. */
+import type { Clock } from '../../src/clock.ts'
+import type { Link } from '../../src/link.ts'
+import {
+  type Authority,
+  createAuthority,
+  type NextRootOptions,
+  type Published,
+  type SignedRoot,
+  type Signer,
+  signNextRoot,
+  type TreeTotals,
+} from '../../src/pointer/index.ts'
+import { buildTree, type Put } from '../../src/prolly/index.ts'
+import { MemoryStore } from '../../src/store/memory.ts'
+import { type ChannelHandler, ProviderSet } from '../../src/sync/index.ts'
+import { signerOf } from './database-lab.ts'
+
+interface Block {
+  readonly link: Link
+  readonly bytes: Uint8Array
+}
+
+export class RogueAuthor {
+  readonly name: string
+  readonly signer: Signer
+  readonly authority: Authority
+  /** All it ever served, each block with a record, so that providers give it to anybody. */
+  readonly store: MemoryStore = new MemoryStore()
+  published: Published | null = null
+  readonly #clock: Clock
+
+  constructor(clock: Clock, label = 'rogue', name = 'cities') {
+    this.#clock = clock
+    this.name = name
+    this.signer = signerOf(label)
+    this.authority = createAuthority(this.signer.publicKey)
+  }
+
+  get author(): Uint8Array {
+    return this.signer.publicKey
+  }
+
+  /** Another machine with the same key and state. */
+  fork(): RogueAuthor {
+    const other = new RogueAuthor(this.#clock, 'unused', this.name)
+    Object.assign(other, { signer: this.signer, authority: this.authority, published: this.published })
+    return other
+  }
+
+  /** A canonical tree, signed. */
+  async publish(rows: readonly Put[], options: Partial<NextRootOptions> = {}): Promise<SignedRoot> {
+    const blocks: Block[] = []
+    const { root, entries, bytes } = await buildTree(rows, { put: (block) => void blocks.push(block) })
+    await this.hold(blocks)
+    return await this.sign({ root, entries, bytes }, options)
+  }
+
+  /** Signs the next root, over any tree. */
+  async sign(tree: TreeTotals, options: Partial<NextRootOptions> = {}): Promise<SignedRoot> {
+    const { authority, name, signer } = this
+    const now = Math.floor(this.#clock.now() / 1000)
+    const { published } = await signNextRoot(this.published, { authority, name, signer, tree, now, ...options })
+    this.published = published
+    return published.signed
+  }
+
+  async hold(blocks: Iterable<Block>): Promise<void> {
+    const held = [...blocks]
+    const none = new Uint8Array(0)
+    const complete = held.map(({ link }) => {
+      return { link, level: 0, entries: 1, bytes: 0, firstKey: none, lastKey: none, spineClosed: false }
+    })
+    await this.store.write({ blocks: held, complete })
+  }
+
+  /** A peer whose newest root is this one, or that of `shown` when it is asked. */
+  showing(shown: SignedRoot | (() => SignedRoot | undefined)): ChannelHandler {
+    const set = new ProviderSet({ clock: this.#clock })
+    set.add({
+      author: this.author,
+      name: this.name,
+      store: this.store,
+      newest: () => {
+        const root = typeof shown === 'function' ? shown() : shown
+        if (root === undefined) return undefined
+        const { epoch, sequence } = root.payload
+        return { signedRoot: root.bytes, id: { payload: root.link, epoch, sequence } }
+      },
+      changed: (signal) => this.#clock.sleep(100, signal),
+    })
+    return set.handle
+  }
+}
