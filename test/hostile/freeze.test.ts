@@ -31,21 +31,6 @@ test('a promise that was not kept is reported by pull and by status, and the sta
   assert.equal((await clock.run(replica.pull())).to.link, late.link)
 })
 
-test('a clock that is behind does not make an expired root fresh once a newer time was proven', async () => {
-  const clock = new VirtualClock()
-  const lab = new DatabaseLab(clock)
-  const author = new RogueAuthor(clock)
-  const now = Math.floor(clock.now() / 1000)
-  const old = await author.publish(rows('1'), { now, expires: now + 100 })
-  lab.handle('alice', author.showing(old))
-  const replica = await lab.replica(author, ['alice'])
-  assert.is((await clock.run(replica.pull())).freshness, 'fresh')
-  const newer = await author.publish(rows('2'), { now: now + 500, expires: now + 501 })
-  lab.handle('alice', author.showing(newer))
-  assert.is((await clock.run(replica.pull())).freshness, 'fresh')
-  assert.is((await replica.standing()).freshness, 'fresh')
-})
-
 test('a root from far ahead moves nothing, until its time comes', async () => {
   const clock = new VirtualClock()
   const lab = new DatabaseLab(clock)

@@ -55,11 +55,4 @@ test('a restored backup that publishes the same again is no fork where nothing d
   assert.equal([again.isNew, again.signedRoot.bytes], [false, (await db.published())?.bytes])
 })
 
-test('of two handles of one process only the lock of the store decides: it refuses the second', async () => {
-  const store = new MemoryStore()
-  await store.lockWriter()
-  const error = await failureOf(store.lockWriter())
-  assert.is(error.code, 'STORE_LOCKED')
-})
-
 test.run()

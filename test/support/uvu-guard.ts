@@ -9,6 +9,7 @@
 
 import { writeFileSync } from 'node:fs'
 import { registerHooks } from 'node:module'
+import { inspect } from 'node:util'
 import * as uvu from 'uvu'
 
 /** What happened to one suite. `pending` tests were registered and never handed to uvu by `.run()`. */
@@ -22,17 +23,29 @@ export interface SuiteTally {
 
 const tally: SuiteTally[] = []
 
+/** uvu's report takes `details` of an error for the text of a diff and breaks on anything else, as our errors have it. */
+function reportable<T>(handler: uvu.Callback<T>): uvu.Callback<T> {
+  return async (context) => {
+    try {
+      await handler(context)
+    } catch (error) {
+      if (!(error instanceof Error) || !('details' in error) || typeof error.details === 'string') throw error
+      throw Object.assign(new Error(`${error.name}: ${error.message} ${inspect(error.details)}`), { stack: error.stack })
+    }
+  }
+}
+
 function countSuite<T>(real: uvu.Test<T>, entry: () => SuiteTally): uvu.Test<T> {
   const register = (name: string, handler: uvu.Callback<T>): void => {
     entry().tests++
     entry().pending++
-    real(name, handler)
+    real(name, reportable(handler))
   }
   return Object.assign(register, {
     only(name: string, handler: uvu.Callback<T>): void {
       entry().only++
       entry().pending++
-      real.only(name, handler)
+      real.only(name, reportable(handler))
     },
     skip(name?: string): void {
       entry().skipped.push(name ?? '(unnamed)')
