@@ -9,7 +9,7 @@ import type { Process, Processes, Run } from './processes.ts'
 import { Story } from './story.ts'
 import { count, megabytes, percent, renderTable } from './table.ts'
 
-/** The first release's areas that the author's early root holds. */
+/** The part of the first release that the author's early root holds. */
 const EARLY_AREA = 'css'
 /** What is known of the two releases. */
 const DOCUMENTS = { old: 280_068, new: 286_346 } as const

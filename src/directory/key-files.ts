@@ -50,7 +50,7 @@ export async function createKeyFile<Key>(path: string, key: Key, codec: KeyCodec
         'KEY_FILE_INVALID',
         `key file ${path}: it exists already, and keys are never replaced; move it away first`,
         {
-          details: { path },
+          details: { path, reason: 'exists' },
         },
       )
     }
@@ -81,16 +81,28 @@ export async function readKeyFile<Key>(path: string, codec: KeyCodec<Key>): Prom
   return decodeKey(path, text, codec)
 }
 
-/** The key in the file, made by `generate` and written first where the file is absent: for creation that can be run again. */
+/**
+ * The key in the file, made by `generate` and written first where the file is absent: for creation that can be run
+ * again. Of processes that make it at the same time one wins, and all have its key.
+ */
 export async function ensureKeyFile<Key>(path: string, codec: KeyCodec<Key>, generate: () => Key): Promise<Key> {
   try {
     return await readKeyFile(path, codec)
   } catch (error) {
-    if (!(error instanceof CoppiceError && error.details['reason'] === 'absent')) throw error
+    if (reasonOf(error) !== 'absent') throw error
   }
   const key = generate()
-  await createKeyFile(path, key, codec)
-  return key
+  try {
+    await createKeyFile(path, key, codec)
+    return key
+  } catch (error) {
+    if (reasonOf(error) !== 'exists') throw error
+    return await readKeyFile(path, codec)
+  }
+}
+
+function reasonOf(error: unknown): unknown {
+  return error instanceof CoppiceError ? error.details['reason'] : undefined
 }
 
 /** Only a coded error of the decoder is passed on, never as a cause: any other may quote what it was given. */

@@ -8,8 +8,8 @@
  *   reach, which ends the process; and what waits for its `flushed` then waits for ever. So the result of each
  *   transaction of its writing thread is taken here ({@link LmdbEnv.flushed}), and lmdb is told "done": which
  *   writes failed it knows from the transaction itself.
- * - After a failure that is not a full disk nothing is written any more: a second transaction could find LMDB's lock
- *   held for good.
+ * - After a failure that is neither a full disk nor a passing one ({@link isPassing}) nothing is written any more: a
+ *   second transaction could find LMDB's lock held for good.
  *
  * Readers open the environment for writing too where they may. Only then does lmdb choose, after a power cut, the
  * newest state that was flushed; an environment opened read-only may show pages that never reached the disk.
@@ -17,7 +17,7 @@
 import { statSync } from 'node:fs'
 import type { Database, RootDatabase, RootDatabaseOptions } from 'lmdb'
 import { CoppiceError } from '../errors.ts'
-import { toStoreError, toStoreErrorOfNumber } from './lmdb-errors.ts'
+import { MDB_BAD_TXN, toStoreError, toStoreErrorOfNumber } from './lmdb-errors.ts'
 import { allocateLockFile, inspectEnvFile, isWritable, makeDirectory } from './lmdb-file.ts'
 
 export type Table = Database<Uint8Array, Uint8Array>
@@ -26,6 +26,8 @@ const TABLES = ['blocks', 'complete', 'meta'] as const
 
 /** Address space reserved at first; lmdb doubles it as the data grows. Nothing is allocated for it. */
 const MAP_BYTES = 1024 * 1024 * 1024
+/** How often one batch is tried, where LMDB's reason passes. */
+const COMMIT_ATTEMPTS_MAX = 3
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
 
 /** What a status of lmdb's writing thread means: 0 done, 1 committed, 2 run the callbacks, anything else an error number. */
@@ -132,11 +134,15 @@ export class LmdbEnv {
    * @throws {CoppiceError} `STORE_FULL`, `STORE_IO`; nothing of it is visible then.
    */
   async batch(writing: number, fill: () => void): Promise<void> {
-    this.#requireSound()
-    try {
-      await this.root.batch(fill)
-    } catch {
-      throw await this.#failure(writing)
+    for (let attempt = 1; ; attempt++) {
+      this.#requireSound()
+      try {
+        await this.root.batch(fill)
+        return
+      } catch {
+        const error = await this.#failure(writing)
+        if (!isPassing(this.#lastFailure) || attempt === COMMIT_ATTEMPTS_MAX) throw error
+      }
     }
   }
 
@@ -183,7 +189,7 @@ export class LmdbEnv {
 
   #failureOf(writing: number): CoppiceError {
     const error = toStoreErrorOfNumber(this.#lastFailure, 'writing', this.path, writing)
-    if (error.code !== 'STORE_FULL') this.#broken = error
+    if (error.code !== 'STORE_FULL' && !isPassing(this.#lastFailure)) this.#broken = error
     return error
   }
 
@@ -200,16 +206,24 @@ export class LmdbEnv {
       )
       startWriting(address, (status) => {
         if (status === 1 || status === 2) return callback(status)
-        if (status === 0) resolve()
-        else {
-          this.#lastFailure = status
-          reject(this.#failureOf(1))
-        }
+        if (status !== 0) this.#lastFailure = status
+        // A batch that is to be run again makes its own promise wait; what else waits for the disk has lost nothing.
+        if (status === 0 || isPassing(status)) resolve()
+        else reject(this.#failureOf(1))
         return callback(0)
       })
     }
     Object.defineProperty(native, 'startWriting', { value: watched, configurable: true })
   }
+}
+
+/**
+ * Whether a transaction that ended with this number is worth another try. lmdb 3.5.6 reads an uninitialised length when it
+ * saves its list of free pages (`mdb_freelist_save`), and now and then, about once in hundreds of clones, takes a commit for
+ * invalid that is sound. The transaction is rolled back whole, and LMDB's lock given back, before the number arrives.
+ */
+function isPassing(status: number): boolean {
+  return status === MDB_BAD_TXN
 }
 
 /** By device and inode of the directory: one path may name another directory later. */

@@ -12,6 +12,8 @@ const MDB_CORRUPTED = -30796
 const MDB_VERSION_MISMATCH = -30794
 const MDB_INVALID = -30793
 const MDB_MAP_FULL = -30792
+/** Of a commit: the transaction is invalid. */
+export const MDB_BAD_TXN = -30782
 
 const CODES: ReadonlyMap<number, ErrorCode> = new Map<number, ErrorCode>([
   [MDB_PAGE_NOTFOUND, 'STORE_CORRUPT'],

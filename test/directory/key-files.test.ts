@@ -109,4 +109,12 @@ test('what is no key file: too large, a directory, nothing in it', () =>
     assert.ok(isCoppiceError(error, 'STORE_IO'))
   }))
 
+test('made by several at the same time, all have the key of one', () =>
+  inDirectory(async (directory) => {
+    const path = join(directory, 'peer.key')
+    const keys = await Promise.all(Array.from({ length: 8 }, () => ensureKeyFile(path, HEX_KEY, newKey)))
+    const kept = await readKeyFile(path, HEX_KEY)
+    for (const key of keys) assert.equal(key, kept)
+  }))
+
 test.run()
