@@ -198,7 +198,7 @@ export class Database implements KeyReader, AsyncDisposable {
   }
 
   /** Every change of the working state from now on, made by this process or another, until the signal aborts or the handle is closed. */
-  watch(options: ReadOptions = {}): AsyncIterable<StateChange> {
+  watch(options: ReadOptions = {}): AsyncGenerator<StateChange, void, undefined> {
     return this.#state.watch('local', options.signal)
   }
 

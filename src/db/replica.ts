@@ -4,6 +4,7 @@
  */
 import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
+import { quoteText } from '../escape.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { KeyRange, ScanOptions } from '../prolly/index.ts'
 import { formatAddress, type SignedRoot } from '../pointer/index.ts'
@@ -43,12 +44,12 @@ export class Replica implements KeyReader, AsyncDisposable {
     this.#options = options
   }
 
-  /** The values of a new replica, which has nothing yet. `peers` are the addresses it asks. */
+  /** The values of a new replica, which has nothing yet. `peers` are the addresses it asks. @throws {CoppiceError} `ADDRESS_INVALID`. */
   static initialMeta(author: Uint8Array, name: string, peers: readonly string[]): Map<string, Uint8Array> {
     return new Map([
       [AUTHOR, author],
       [NAME, encodeText(name)],
-      [PEERS, encodeText(peers.join('\n'))],
+      [PEERS, encodePeers(peers)],
     ])
   }
 
@@ -129,11 +130,10 @@ export class Replica implements KeyReader, AsyncDisposable {
           .filter((line) => line !== '')
   }
 
-  /** Replaces the addresses it asks. */
-  setPeers(peers: readonly string[]): Promise<void> {
-    return this.#exclusively(() =>
-      this.#state.store.write({ meta: new Map([[PEERS, encodeText(peers.join('\n'))]]) }, { durable: true }),
-    )
+  /** Replaces the addresses it asks. @throws {CoppiceError} `ADDRESS_INVALID` for what can be none. */
+  async setPeers(peers: readonly string[]): Promise<void> {
+    const meta = new Map([[PEERS, encodePeers(peers)]])
+    await this.#exclusively(() => this.#state.store.write({ meta }, { durable: true }))
   }
 
   /**
@@ -172,7 +172,7 @@ export class Replica implements KeyReader, AsyncDisposable {
   }
 
   /** Every change of the complete state from now on, until the signal aborts or the handle is closed. */
-  watch(options: ReadOptions = {}): AsyncIterable<StateChange> {
+  watch(options: ReadOptions = {}): AsyncGenerator<StateChange, void, undefined> {
     return this.#state.watch('pulled', options.signal)
   }
 
@@ -208,4 +208,13 @@ export class Replica implements KeyReader, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }
+}
+
+/** One a line. What else an address must be is the network's to say. */
+function encodePeers(peers: readonly string[]): Uint8Array {
+  const broken = peers.find((peer) => peer === '' || /[\p{Cc}\p{Zl}\p{Zp}]/u.test(peer))
+  if (broken !== undefined) {
+    throw new CoppiceError('ADDRESS_INVALID', `peer: expected an address on one line, got ${quoteText(broken)}`)
+  }
+  return encodeText(peers.join('\n'))
 }

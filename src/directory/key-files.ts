@@ -28,7 +28,7 @@ export const KEY_FILE_TEMPORARY: RegExp = /^\.[a-z]+\.key\.[0-9a-f]{16}$/
 
 /**
  * Writes `key` to a new file and flushes it and its directory entry to the disk.
- * @throws {CoppiceError} `KEY_FILE_INVALID` where `path` exists already, `STORE_FULL`, `STORE_READ_ONLY`, `STORE_IO`.
+ * @throws {CoppiceError} `KEY_FILE_INVALID` where `path` exists already (`details.reason` 'exists'), `STORE_FULL`, `STORE_READ_ONLY`, `STORE_IO`.
  */
 export async function createKeyFile<Key>(path: string, key: Key, codec: KeyCodec<Key>): Promise<void> {
   const directory = dirname(path)

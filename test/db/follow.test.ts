@@ -32,17 +32,17 @@ async function following(...addresses: string[]): Promise<Following> {
 }
 
 /** The next result, time passing as it must. */
-async function next(clock: VirtualClock, follow: AsyncIterator<PullResult>): Promise<PullResult> {
-  const { value, done } = await clock.run(follow.next())
-  if (done === true) throw new Error('expected a result, got the end')
-  return value
+async function next(clock: VirtualClock, follow: AsyncGenerator<PullResult, void>): Promise<PullResult> {
+  const result = await clock.run(follow.next())
+  if (result.done === true) throw new Error('expected a result, got the end')
+  return result.value
 }
 
 test('the first result, then each publish, over one connection', async () => {
   const { clock, db, replica, publish } = await following('alice')
   await publish('0')
   const control = new AbortController()
-  const follow = replica.follow({ signal: control.signal })[Symbol.asyncIterator]()
+  const follow = replica.follow({ signal: control.signal })
   assert.is((await next(clock, follow)).to.payload.sequence, 1)
   for (let i = 1; i < 6; i++) {
     const pending = next(clock, follow)
@@ -63,7 +63,7 @@ test('the first result comes also where nothing has changed', async () => {
   const { clock, replica, publish } = await following('alice')
   await publish('0')
   await clock.run(replica.pull())
-  const follow = replica.follow()[Symbol.asyncIterator]()
+  const follow = replica.follow()
   assert.is((await next(clock, follow)).changed, false)
   await clock.run(replica.close())
   assert.is((await clock.run(follow.next())).done, true)
@@ -73,7 +73,7 @@ test('a peer that restarts is found again, and what it published meanwhile is pu
   const { clock, lab, db, replica, publish } = await following('alice')
   await publish('0')
   const failures: CoppiceError[] = []
-  const follow = replica.follow({ onFailure: (error) => failures.push(error) })[Symbol.asyncIterator]()
+  const follow = replica.follow({ onFailure: (error) => failures.push(error) })
   await next(clock, follow)
   const pending = next(clock, follow)
   await clock.run(clock.sleep(5_000))
@@ -90,7 +90,7 @@ test('a peer that restarts is found again, and what it published meanwhile is pu
 test('a peer that is there from the start is not needed', async () => {
   const { clock, lab, db, replica, publish } = await following()
   await replica.setPeers(['late'])
-  const pending = next(clock, replica.follow()[Symbol.asyncIterator]())
+  const pending = next(clock, replica.follow())
   await clock.run(clock.sleep(20_000))
   await publish('0')
   lab.serve('late', db)
@@ -101,7 +101,7 @@ test('a peer that is there from the start is not needed', async () => {
 test('with one of two peers lost, the other goes on, and the first is asked again later', async () => {
   const { clock, lab, db, replica, publish } = await following('alice', 'bob')
   await publish('0')
-  const follow = replica.follow()[Symbol.asyncIterator]()
+  const follow = replica.follow()
   await next(clock, follow)
   lab.stop('alice')
   let pending = next(clock, follow)
@@ -129,7 +129,7 @@ test('a malformed root is reported once and passed over; the next good one is ta
   await rogue.publish(row('good'))
   const replica = await lab.replica(rogue, ['alice'])
   const failures: CoppiceError[] = []
-  const follow = replica.follow({ onFailure: (error) => failures.push(error) })[Symbol.asyncIterator]()
+  const follow = replica.follow({ onFailure: (error) => failures.push(error) })
   await next(clock, follow)
   const { root, entries, bytes } = (await replica.snapshot()).tree.ref
   const pending = next(clock, follow)
@@ -160,7 +160,7 @@ test('equivocation ends it', async () => {
   await rogue.publish([{ key: utf8('n'), value: utf8('2') }])
   const rival = await other.publish([{ key: utf8('n'), value: utf8('3') }])
   const replica = await lab.replica(rogue, ['alice'])
-  const follow = replica.follow()[Symbol.asyncIterator]()
+  const follow = replica.follow()
   await next(clock, follow)
   const pending = failureOf(follow.next())
   lab.stop('alice')
@@ -178,7 +178,7 @@ test('a root from the future, shown again and again, does not keep it busy', asy
   const handler = rogue.showing(() => rogue.published?.signed)
   lab.handle('alice', (channel) => handler(countingFrames(channel, () => frames++)))
   const replica = await lab.replica(rogue, ['alice'])
-  const follow = replica.follow()[Symbol.asyncIterator]()
+  const follow = replica.follow()
   await next(clock, follow)
   const pending = next(clock, follow)
   const day = 86_400
@@ -226,6 +226,26 @@ test('aborted at any moment of its life it ends without an error', async () => {
     assert.ok((await clock.run(seen)).length <= 1)
     await clock.run(replica.close())
   }
+})
+
+test('who leaves the loop leaves no connection behind, and may follow again', async () => {
+  const { clock, lab, db, replica, publish } = await following('alice')
+  await publish('0')
+  const honest = lab.handlerOf(db)
+  let open = 0
+  lab.handle('alice', async (channel) => {
+    open++
+    await honest(channel).finally(() => open--)
+  })
+  const leave = async (): Promise<void> => {
+    for await (const { to } of replica.follow()) if (to.payload.sequence > 0) break
+  }
+  for (let i = 0; i < 3; i++) {
+    await clock.run(leave())
+    await clock.run(clock.sleep(1))
+    assert.is(open, 0)
+  }
+  assert.is((await clock.run(replica.pull())).changed, false)
 })
 
 test('what no other try mends is thrown: a bad address, a handle that only reads, a closed one', async () => {

@@ -252,7 +252,7 @@ test('peers lost on the way: what came is kept, and another pull fetches the res
       (error: unknown) => error,
     )
     if (outcome === undefined) break
-    assert.ok(outcome instanceof CoppiceError && outcome.code === 'NO_PEER_LEFT', String(outcome))
+    assert.ok(outcome instanceof CoppiceError && outcome.code === 'NO_PEER_LEFT')
     assert.is(await replica.isComplete(), false)
   }
   assert.ok(pulls > 1 && pulls < 40)
@@ -372,6 +372,19 @@ test('documents are read from a replica with typed keys', async () => {
   const cities = replica.collection('cities')
   assert.is((await cities.get(['NL', 2759794]))?.['name'], 'Amsterdam')
   assert.is((await failureOf(replica.collection('towns').count())).code, 'COLLECTION_UNKNOWN')
+})
+
+test('the peers to ask are kept, and are one line each', async () => {
+  const lab = new DatabaseLab()
+  const db = await published(lab)
+  const store = new WatchedStore()
+  const replica = await lab.replica(db, ['bob', 'alice'], store)
+  assert.equal(await (await lab.openReplica(store)).peers(), ['bob', 'alice'])
+  for (const peer of ['', 'a\nb', 'a\u2028b', '\u0000']) {
+    assert.is((await failureOf(replica.setPeers(['alice', peer]))).code, 'ADDRESS_INVALID')
+  }
+  await replica.setPeers([])
+  assert.equal(await replica.peers(), [])
 })
 
 test('a renewed promise moves the floor and no block', async () => {

@@ -7,10 +7,10 @@ import { collect, createDatabase, DatabaseLab, openDatabase, text, utf8 } from '
 
 const test = suite('db/watch')
 
-async function next(watch: AsyncIterator<StateChange>): Promise<StateChange> {
-  const { value, done } = await watch.next()
-  if (done === true) throw new Error('expected a change, got the end')
-  return value
+async function next(watch: AsyncGenerator<StateChange, void>): Promise<StateChange> {
+  const result = await watch.next()
+  if (result.done === true) throw new Error('expected a change, got the end')
+  return result.value
 }
 
 function shown({ type, key, from, to }: Change): unknown[] {
@@ -21,7 +21,7 @@ function shown({ type, key, from, to }: Change): unknown[] {
 test('each batch is a change with exactly what it did', async () => {
   const db = await createDatabase()
   await db.put(utf8('a'), utf8('1'))
-  const watch = db.watch()[Symbol.asyncIterator]()
+  const watch = db.watch()
   await db.put(utf8('b'), utf8('2'))
   const first = await next(watch)
   assert.is(first.origin, 'local')
@@ -40,12 +40,12 @@ test('each batch is a change with exactly what it did', async () => {
   ])
   assert.equal((await collect(second.changes({ start: utf8('b'), end: utf8('c') }))).length, 1)
   assert.is(second.from.root, first.to.root)
-  await watch.return?.()
+  await watch.return()
 })
 
 test('what was written between the call and the first look is not missed, however many states ago', async () => {
   const db = await createDatabase()
-  const watch = db.watch()[Symbol.asyncIterator]()
+  const watch = db.watch()
   for (const key of ['a', 'b', 'c']) await db.put(utf8(key), utf8('1'))
   const { changes } = await next(watch)
   assert.is((await collect(changes())).length, 3)
@@ -55,7 +55,7 @@ test('documents are changes of documents', async () => {
   const db = await createDatabase()
   const cities = db.collection('cities', { key: ['id'] })
   await cities.put({ id: 1, name: 'x' })
-  const watch = db.watch()[Symbol.asyncIterator]()
+  const watch = db.watch()
   await cities.put({ id: 1, name: 'y' })
   const [change] = await collect((await next(watch)).changes())
   assert.equal(change?.meaning, { space: 'document', collection: 'cities', parts: [1] })
@@ -72,7 +72,7 @@ test('another handle on the store, as another process has it, is seen too', asyn
   const store = new MemoryStore()
   const db = await createDatabase({ store })
   const reader = await openDatabase(store, { isWritable: false })
-  const watch = reader.watch()[Symbol.asyncIterator]()
+  const watch = reader.watch()
   const pending = next(watch)
   await db.put(utf8('a'), utf8('1'))
   assert.is((await collect((await pending).changes())).length, 1)
@@ -81,7 +81,7 @@ test('another handle on the store, as another process has it, is seen too', asyn
 test('writes that change nothing, and states that come back, are no changes', async () => {
   const db = await createDatabase()
   await db.put(utf8('a'), utf8('1'))
-  const watch = db.watch()[Symbol.asyncIterator]()
+  const watch = db.watch()
   await db.put(utf8('a'), utf8('1'))
   await db.put(utf8('b'), utf8('2'))
   await db.del(utf8('b'))
@@ -107,7 +107,7 @@ test('a replica tells what it pulled, from its second state on', async () => {
   const db: Database = await createDatabase()
   lab.serve('alice', db)
   const replica: Replica = await lab.replica(db, ['alice'])
-  const watch = replica.watch()[Symbol.asyncIterator]()
+  const watch = replica.watch()
   const pending = next(watch)
   await db.put(utf8('a'), utf8('1'))
   await db.publish()

@@ -11,7 +11,7 @@ import { HEX_KEY, newKey } from './processes/creator.ts'
 
 const test = suite('directory/key-files')
 
-async function assertInvalid(reason: string | undefined, action: () => Promise<unknown>): Promise<CoppiceError> {
+async function assertInvalid(reason: string, action: () => Promise<unknown>): Promise<CoppiceError> {
   const error = await failure(action)
   assert.ok(isCoppiceError(error, 'KEY_FILE_INVALID'), String(error))
   assert.is(error.details['reason'], reason)
@@ -33,7 +33,7 @@ test('a key file is never replaced', () =>
     const path = join(directory, 'author.key')
     const key = newKey()
     await createKeyFile(path, key, HEX_KEY)
-    const error = await assertInvalid(undefined, () => createKeyFile(path, newKey(), HEX_KEY))
+    const error = await assertInvalid('exists', () => createKeyFile(path, newKey(), HEX_KEY))
     assert.match(error.message, 'exists already')
     assert.is(await readKeyFile(path, HEX_KEY), key)
     assert.is(await ensureKeyFile(path, HEX_KEY, newKey), key)

@@ -79,7 +79,7 @@ test('a follower is not moved back either', async () => {
     author.showing(() => newest),
   )
   const replica = await lab.replica(author, ['alice'])
-  const follow = replica.follow()[Symbol.asyncIterator]()
+  const follow = replica.follow()
   await follow.next()
   newest = first
   const pending = follow.next()

@@ -19,7 +19,12 @@ export interface Child extends AsyncDisposable {
 }
 
 export function startWriter(...args: string[]): Child {
-  const script = fileURLToPath(new URL('writer.ts', import.meta.url))
+  return startScript(new URL('writer.ts', import.meta.url), ...args)
+}
+
+/** Runs a script of this project with Node. */
+export function startScript(url: URL, ...args: string[]): Child {
+  const script = fileURLToPath(url)
   const child = spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
   const exited = once(child, 'close') as Promise<[number | null]>
   const lines: string[] = []
