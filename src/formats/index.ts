@@ -10,4 +10,11 @@ export { type DocumentInput, readDocuments, readFileChunks, readRawEntries } fro
 export { readJsonArray } from './json-array.ts'
 export { parseJsonDocument, parseJsonValue, stringifyJson } from './json-text.ts'
 export { readNdjson, writeNdjson } from './ndjson.ts'
-export { type ByteSource, type InputRecord, type Place, type ReadOptions, RECORD_BYTES_MAX, withPlace } from './place.ts'
+export {
+  type ByteSource,
+  type InputRecord,
+  type Place,
+  type ReadOptions,
+  RECORD_BYTES_MAX,
+  withPlace,
+} from './place.ts'

@@ -30,7 +30,9 @@ function reportable<T>(handler: uvu.Callback<T>): uvu.Callback<T> {
       await handler(context)
     } catch (error) {
       if (!(error instanceof Error) || !('details' in error) || typeof error.details === 'string') throw error
-      throw Object.assign(new Error(`${error.name}: ${error.message} ${inspect(error.details)}`), { stack: error.stack })
+      throw Object.assign(new Error(`${error.name}: ${error.message} ${inspect(error.details)}`), {
+        stack: error.stack,
+      })
     }
   }
 }
