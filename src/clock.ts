@@ -2,6 +2,6 @@
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number
-  /** Resolves after `ms`; rejects with the signal's reason as soon as it aborts. Keeps no process alive by itself. */
+  /** Resolves after `ms`; rejects with the reason of the signal as soon as it aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }

@@ -72,6 +72,9 @@ class Follower {
     const { clock } = this.#following.state
     const puller = new Puller(this.#following.state, await this.#following.dialers())
     const connectedAt = clock.now()
+    // Also while whoever iterates is busy with a result, or never comes back.
+    const onAbort = (): void => void puller.close()
+    signal.addEventListener('abort', onAbort, { once: true })
     try {
       do {
         const result = await this.#pull(puller)
@@ -82,6 +85,7 @@ class Follower {
         await puller.waitForNews(WAIT_MS, signal)
       } while (puller.isConnected && clock.now() - connectedAt < RECONNECT_MS)
     } finally {
+      signal.removeEventListener('abort', onAbort)
       await puller.close()
     }
   }

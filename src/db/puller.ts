@@ -161,6 +161,7 @@ export class Puller {
     }
   }
 
+  /** Ends the sessions. Idempotent, never rejects. */
   async close(): Promise<void> {
     await Promise.all((this.#sessions ?? []).map((session) => session.close()))
     await Promise.all(this.#waiting.values())

@@ -117,7 +117,11 @@ export class DatabaseState {
       signal?.throwIfAborted()
       this.closing.throwIfAborted()
       const now = await this.store.getMeta(name)
-      if (now === undefined ? known !== undefined : known === undefined || !equalBytes(now, known)) return now
+      if (now === undefined ? known !== undefined : known === undefined || !equalBytes(now, known)) {
+        // Whoever looks first, at what another process did, tells the others: all learn of it together.
+        this.notify()
+        return now
+      }
       await this.#nap(signal)
     }
   }

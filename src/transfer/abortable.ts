@@ -1,7 +1,7 @@
 /** An input that stops waiting when told to. Readers look at their signal between chunks, and a pipe may never bring one. */
 import type { ByteSource } from '../formats/index.ts'
 
-type Chunk = IteratorResult<Uint8Array>
+type Chunk = IteratorResult<Uint8Array, unknown>
 
 /** The chunks of `source`. @throws the signal's reason as soon as it aborts, also while a chunk is waited for. */
 export async function* abortable(source: ByteSource, signal: AbortSignal): AsyncGenerator<Uint8Array> {
@@ -11,12 +11,12 @@ export async function* abortable(source: ByteSource, signal: AbortSignal): Async
     for (;;) {
       signal.throwIfAborted()
       const chunk = iterator.next()
-      const { done, value } = chunk instanceof Promise ? await unlessAborted(chunk, signal) : chunk
-      if (done === true) {
+      const result = chunk instanceof Promise ? await unlessAborted(chunk, signal) : chunk
+      if (result.done === true) {
         isDone = true
         return
       }
-      yield value
+      yield result.value
     }
   } finally {
     // Not awaited after an abort: a source that does not answer does not answer this either.

@@ -245,6 +245,13 @@ test('who leaves the loop leaves no connection behind, and may follow again', as
     await clock.run(clock.sleep(1))
     assert.is(open, 0)
   }
+  // Nor does who only stops asking, once the signal has aborted.
+  const control = new AbortController()
+  await next(clock, replica.follow({ signal: control.signal }))
+  assert.is(open, 1)
+  control.abort()
+  await clock.run(clock.sleep(1))
+  assert.is(open, 0)
   assert.is((await clock.run(replica.pull())).changed, false)
 })
 

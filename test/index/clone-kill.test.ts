@@ -1,0 +1,107 @@
+/** kill -9 of a clone at several points: it goes on where it ended, and what was written is not fetched again. */
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { providerOptions } from '../../src/db/index.ts'
+import { Database, Replica } from '../../src/index.ts'
+import { type Link, linkMapKey } from '../../src/link.ts'
+import { createNode } from '../../src/net/index.ts'
+import { formatAddress } from '../../src/pointer/index.ts'
+import { type Channel, ProviderSet, REQUEST_FRAME_BYTES_MAX } from '../../src/sync/index.ts'
+import { decodeRequest } from '../../src/sync/messages.ts'
+import { surroundings } from '../../src/surroundings.ts'
+import { failureOf } from '../support/database-lab.ts'
+import { blockSet } from '../support/tree-sets.ts'
+import { inDirectory } from '../support/temporary-directory.ts'
+import { importRelease, startRole } from './processes/role.ts'
+
+const test = suite('index/clone-kill')
+
+const ROWS = 100_000
+/**
+ * After which answer. Together far fewer than the tree's blocks fill, so that each is reached however much of the earlier
+ * ones was written.
+ */
+const KILLS = [0, 1, 4, 7, 8]
+
+/** What a peer was asked for, and something to do at the n-th answer of a channel. */
+class Watcher {
+  readonly asked: Map<string, Link> = new Map()
+  /** Blocks that nobody should ask for any more. */
+  held: ReadonlySet<string> = new Set()
+  askedAgain = 0
+  onAnswer: (answer: number) => void = () => {}
+
+  watch(channel: Channel): Channel {
+    let answers = 0
+    let requests = 0
+    return {
+      peer: channel.peer,
+      send: async (frame) => {
+        this.onAnswer(answers++)
+        await channel.send(frame)
+      },
+      receive: async () => {
+        const frame = await channel.receive()
+        if (frame !== undefined && requests++ > 0) this.#note(frame)
+        return frame
+      },
+      close: () => channel.close(),
+      abort: (reason) => channel.abort(reason),
+      get bytesReceived() {
+        return channel.bytesReceived
+      },
+      get bytesSent() {
+        return channel.bytesSent
+      },
+    }
+  }
+
+  #note(frame: Uint8Array): void {
+    const request = decodeRequest(frame)
+    if (request.type !== 'get blocks') return
+    for (const link of request.links) {
+      const key = linkMapKey(link)
+      this.asked.set(key, link)
+      if (this.held.has(key)) this.askedAgain++
+    }
+  }
+}
+
+test('killed after the welcome, and after some answers: what was written is not asked for again', () =>
+  inDirectory(async (directory, use) => {
+    const db = use(await Database.create(join(directory, 'author'), { name: 'cities' }))
+    await importRelease(db, 1, ROWS)
+    await db.publish()
+    const watcher = new Watcher()
+    const providers = new ProviderSet({ clock: surroundings.clock })
+    providers.add(providerOptions(db.state))
+    const node = use(await createNode({ peerKey: new Uint8Array(32).fill(3), listen: ['/ip4/127.0.0.1/tcp/0'] }))
+    await node.handle((channel) => providers.handle(watcher.watch(channel)), { frameBytesMax: REQUEST_FRAME_BYTES_MAX })
+    const address = formatAddress({ author: db.author, name: db.name, peers: node.addresses() })
+    const path = join(directory, 'copy')
+    for (const at of KILLS) {
+      const cloner = use(startRole('cloner', path, address))
+      const reached = Promise.withResolvers<void>()
+      watcher.onAnswer = (answer) => void (answer === at && reached.resolve())
+      await reached.promise
+      await cloner.kill()
+      const replica = use(await Replica.open(path, { access: 'read' }))
+      assert.is(await replica.isComplete(), false)
+      assert.is((await failureOf(replica.count())).code, 'ROOT_NOT_FOUND')
+      const { store } = replica.state
+      watcher.held = new Set([...watcher.asked].flatMap(([key, link]) => (store.has(link) === true ? [key] : [])))
+      await replica.close()
+    }
+    assert.ok(watcher.held.size > 0, 'something was written before the last kill')
+    watcher.onAnswer = () => {}
+    const cloner = use(startRole('cloner', path, address))
+    assert.is(await cloner.line(), `1 ${ROWS + 1}`)
+    assert.is(watcher.askedAgain, 0)
+    const { blocks } = await use(await Replica.open(path, { access: 'read' })).state.store.usage()
+    assert.is(blocks, (await blockSet((await db.snapshot()).tree, true)).size)
+    assert.equal((await readdir(path)).toSorted(), ['data.mdb', 'lock.mdb', 'peer.key'])
+  }))
+
+test.run()
