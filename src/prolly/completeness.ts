@@ -4,15 +4,14 @@
  * record which fits their place are not read, so the cost is that of the new nodes. What is read is hashed: a disk that
  * changed a block since it was written must not be signed over.
  */
-import { CoppiceError } from '../errors.ts'
-import { formatLink, matchesLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { BlockReader, CompleteRecord } from '../store/interface.ts'
 import { EMPTY_BYTES } from '../bytes.ts'
 import { type Format, FORMAT_1 } from './format.ts'
+import { requireHeld } from './held-block.ts'
 import { isValueRef, type Node } from './node.ts'
 import type { TreeRef } from './tree-writer.ts'
-import { childClaim, mayReuse, type NodeClaim, rootClaim, verifyHeldNode } from './verify.ts'
+import { childClaim, mayReuse, type NodeClaim, rootClaim, verifyHeldNode, verifyValue } from './verify.ts'
 
 /** Where completeness is recorded; the store, or the store with what is not yet written to it. */
 export interface CompletenessSource extends BlockReader {
@@ -41,9 +40,7 @@ async function* recordNode(
   signal?.throwIfAborted()
   const found = await source.getComplete(claim.link)
   if (found !== undefined && mayReuse(found, claim)) return found
-  const bytes = await source.get(claim.link)
-  if (bytes === undefined) throw missing(claim.link)
-  if (!matchesLink(claim.link, bytes)) throw damaged(claim.link)
+  const bytes = requireHeld(claim.link, await source.get(claim.link))
   const { node, closed } = verifyHeldNode(bytes, claim, format)
   let first: CompleteRecord | undefined
   let last: CompleteRecord | undefined
@@ -69,9 +66,7 @@ async function* recordValues(source: CompletenessSource, leaf: Node): AsyncGener
   for (let i = 0; i < leaf.length; i++) {
     const value = leaf.value(i)
     if (!isValueRef(value) || (await source.getComplete(value.link)) !== undefined) continue
-    const bytes = await source.get(value.link)
-    if (bytes === undefined || bytes.length !== value.size) throw missing(value.link)
-    if (!matchesLink(value.link, bytes)) throw damaged(value.link)
+    verifyValue(requireHeld(value.link, await source.get(value.link)), value)
     yield valueRecord(value.link, value.size)
   }
 }
@@ -79,20 +74,4 @@ async function* recordValues(source: CompletenessSource, leaf: Node): AsyncGener
 /** The record of a value's block. */
 export function valueRecord(link: Uint8Array, size: number): CompleteRecord {
   return { link, level: -1, entries: 0, bytes: size, firstKey: EMPTY_BYTES, lastKey: EMPTY_BYTES, spineClosed: false }
-}
-
-function missing(link: Uint8Array): CoppiceError {
-  const cid = formatLink(link)
-  return new CoppiceError('BLOCK_MISSING', `block ${cid}: expected it in the store, got nothing; verify the database`, {
-    details: { cid },
-  })
-}
-
-function damaged(link: Uint8Array): CoppiceError {
-  const cid = formatLink(link)
-  return new CoppiceError(
-    'STORE_CORRUPT',
-    `block ${cid}: expected its own bytes in the store, got others; the disk is damaged, verify the database`,
-    { details: { cid } },
-  )
 }

@@ -1,14 +1,13 @@
 /**
- * Decoded nodes by link, from blocks that are already verified: the store checks each block once, before it is
- * held, so nothing is hashed here. A byte-bounded cache keeps what was used last, in two generations: the younger takes
+ * Decoded nodes by link, from blocks of our own store, hashed as they enter the cache. A byte-bounded cache keeps what was used last, in two generations: the younger takes
  * what is read or found in the older, and becomes the older when it has half of the bytes. A hit in the younger is one
  * lookup; moving each hit to the end of one Map, as a plain LRU does, made warm reads seven times slower.
  */
-import { CoppiceError } from '../errors.ts'
-import { formatLink, type Link, linkMapKey } from '../link.ts'
+import { type Link, linkMapKey } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { BlockReader } from '../store/interface.ts'
 import { DecodeFailure } from './cbor.ts'
+import { damagedBlock, requireHeld } from './held-block.ts'
 import { Node } from './node.ts'
 
 /** Bytes of decoded nodes kept by default. */
@@ -34,7 +33,7 @@ export class NodeReader {
 
   /**
    * The node, at once where it is at hand.
-   * @throws {CoppiceError} `BLOCK_MISSING`, `STORE_CORRUPT` (held bytes that are no node).
+   * @throws {CoppiceError} `BLOCK_MISSING`, `STORE_CORRUPT` (held bytes that are not those of the link, or no node).
    */
   get(link: Link): MaybePromise<Node> {
     const id = linkMapKey(link)
@@ -51,16 +50,6 @@ export class NodeReader {
   }
 
   #admit(id: string, link: Link, bytes: Uint8Array | undefined): Node {
-    if (bytes === undefined) {
-      const cid = formatLink(link)
-      throw new CoppiceError(
-        'BLOCK_MISSING',
-        `block ${cid}: expected it in the store, got nothing; verify the database`,
-        {
-          details: { cid },
-        },
-      )
-    }
     const node = decodeHeld(link, bytes)
     this.#keep(id, node)
     return node
@@ -83,19 +72,12 @@ function cost(node: Node): number {
   return node.bytes.length + node.length * ENTRY_OVERHEAD_BYTES + NODE_OVERHEAD_BYTES
 }
 
-function decodeHeld(link: Link, bytes: Uint8Array): Node {
+function decodeHeld(link: Link, held: Uint8Array | undefined): Node {
+  const bytes = requireHeld(link, held)
   try {
     return Node.decode(bytes)
   } catch (error) {
-    if (!(error instanceof DecodeFailure)) throw error
-    const cid = formatLink(link)
-    throw new CoppiceError(
-      'STORE_CORRUPT',
-      `block ${cid}: ${error.message}; the store is damaged, verify the database`,
-      {
-        cause: error,
-        details: { cid },
-      },
-    )
+    if (error instanceof DecodeFailure) throw damagedBlock(link, error.message, error)
+    throw error
   }
 }

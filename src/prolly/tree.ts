@@ -1,13 +1,13 @@
 /**
  * A snapshot to read: a root and where its blocks are found. Immutable, so reads never wait for writers and a scan
- * sees one state to its end. Blocks are trusted here: whoever put them into the reader has verified them.
+ * sees one state to its end.
  */
 import { compareBytes } from '../bytes.ts'
-import { CoppiceError } from '../errors.ts'
-import { formatLink, type Link } from '../link.ts'
+import type { Link } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { BlockReader } from '../store/interface.ts'
 import { Cursor } from './cursor.ts'
+import { damagedBlock, requireHeld } from './held-block.ts'
 import { type Entry, isValueRef, type Node, type Value } from './node.ts'
 import { NodeReader } from './node-reader.ts'
 import type { KeyRange } from './range.ts'
@@ -73,23 +73,10 @@ export class Tree {
   readValue(value: Value): MaybePromise<Uint8Array> {
     if (!isValueRef(value)) return value
     const bytes = this.nodes.blocks.get(value.link)
-    const check = (found: Uint8Array | undefined): Uint8Array => {
-      const cid = formatLink(value.link)
-      if (found === undefined) {
-        throw new CoppiceError(
-          'BLOCK_MISSING',
-          `value ${cid}: expected it in the store, got nothing; verify the database`,
-          {
-            details: { cid },
-          },
-        )
-      }
-      if (found.length !== value.size) {
-        throw new CoppiceError('STORE_CORRUPT', `value ${cid}: expected ${value.size} bytes, got ${found.length}`, {
-          details: { cid },
-        })
-      }
-      return found
+    const check = (held: Uint8Array | undefined): Uint8Array => {
+      const found = requireHeld(value.link, held)
+      if (found.length === value.size) return found
+      throw damagedBlock(value.link, `expected ${value.size} bytes, got ${found.length}`)
     }
     return bytes instanceof Promise ? bytes.then(check) : check(bytes)
   }
