@@ -3,6 +3,7 @@
  * index.ts at first use, so that importing coppice loads neither LMDB nor libp2p.
  */
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { equalBytes } from './bytes.ts'
 import { Database, type Dialing, type PullOptions, type PullResult, Replica } from './db/index.ts'
 import {
@@ -14,6 +15,7 @@ import {
   type KeyCodec,
   openDatabaseDirectory,
   readKeyFile,
+  removeDatabaseDirectory,
 } from './directory/index.ts'
 import { CoppiceError, isCoppiceError } from './errors.ts'
 import {
@@ -122,13 +124,17 @@ export async function cloneReplica(addressText: string, path: string, options: C
   const { parseDialAddress } = await import('./net/index.ts')
   // Before a directory is made for what can never be asked.
   for (const peer of peers) parseDialAddress(peer)
+  const isNew = !existsSync(path)
   const replica = await createOrResume({ ...address, peers }, path)
   try {
     const result = await replica.pull(options)
     options.onPulled?.(result)
     return replica
   } catch (error) {
+    const isEmpty = (await replica.standing()).newest === undefined
     await replica.close()
+    // No peer showed a signed root of that author and name: a mistyped address must not block the directory.
+    if (isEmpty) await removeDatabaseDirectory(path, isNew)
     throw error
   }
 }

@@ -1,11 +1,12 @@
 /** Documents of one collection, to read: by primary key, by ranges of it, by position. */
 import { compareBytes } from '../bytes.ts'
 import type { Document } from '../document-model.ts'
-import { CoppiceError } from '../errors.ts'
+import { CoppiceError, isCoppiceError } from '../errors.ts'
 import { quoteText } from '../escape.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import { decodeDocument } from './document.ts'
-import type { KeyReader } from './key-reader.ts'
+import type { KeyReader, Row } from './key-reader.ts'
+import { renderTreeKey } from './key-text.ts'
 import { Schema, schemaKey } from './schema.ts'
 import type { KeyPart, KeyRange } from './tuple.ts'
 
@@ -63,13 +64,13 @@ export class CollectionView<T extends object = Document, K extends KeyNames<T> =
    * @throws {CoppiceError} `KEY_INVALID` where `key` does not fit the schema, `COLLECTION_UNKNOWN`.
    */
   async get(key: PrimaryKey<T, K>, options: ReadOptions = {}): Promise<T | undefined> {
-    const bytes = await this.#bytesOf(key, options)
-    return bytes === undefined ? undefined : (decodeDocument(bytes) as T)
+    const row = await this.#rowOf(key, options)
+    return row === undefined ? undefined : documentIn<T>(row)
   }
 
   /** @throws {CoppiceError} as {@link get}. */
   async has(key: PrimaryKey<T, K>, options: ReadOptions = {}): Promise<boolean> {
-    return (await this.#bytesOf(key, options)) !== undefined
+    return (await this.#rowOf(key, options)) !== undefined
   }
 
   /**
@@ -83,7 +84,7 @@ export class CollectionView<T extends object = Document, K extends KeyNames<T> =
     const schema = await this.schemaIfAny(reader)
     if (schema === undefined) return
     const range = documentRange(schema, options)
-    for await (const { value } of reader.scan({ ...range, reverse, limit, signal })) yield decodeDocument(value) as T
+    for await (const row of reader.scan({ ...range, reverse, limit, signal })) yield documentIn<T>(row)
   }
 
   /** How many documents, from the counts in the tree. @throws {CoppiceError} as {@link scan}. */
@@ -94,11 +95,14 @@ export class CollectionView<T extends object = Document, K extends KeyNames<T> =
     return schema === undefined ? 0 : await reader.count(documentRange(schema, range))
   }
 
-  async #bytesOf(key: PrimaryKey<T, K>, { signal }: ReadOptions): Promise<Uint8Array | undefined> {
+  async #rowOf(parts: PrimaryKey<T, K>, { signal }: ReadOptions): Promise<Row | undefined> {
     signal?.throwIfAborted()
     const reader = await this.#reader()
     const schema = await this.schemaIfAny(reader)
-    return schema === undefined ? undefined : await reader.get(schema.keyFor(key as readonly KeyPart[]))
+    if (schema === undefined) return undefined
+    const key = schema.keyFor(parts as readonly KeyPart[])
+    const value = await reader.get(key)
+    return value === undefined ? undefined : { key, value }
   }
 
   /** Undefined for a declared collection that nothing was put to. @throws {CoppiceError} `COLLECTION_UNKNOWN`. */
@@ -113,6 +117,24 @@ export class CollectionView<T extends object = Document, K extends KeyNames<T> =
     const schema = Schema.decode(this.name, bytes)
     this.#schemas.set(reader, schema)
     return schema
+  }
+}
+
+/** @throws {CoppiceError} `DOCUMENT_INVALID` that names the key: raw bytes can be put where documents stand. */
+function documentIn<T extends object>({ key, value }: Row): T {
+  try {
+    return decodeDocument(value) as T
+  } catch (error) {
+    if (!isCoppiceError(error, 'DOCUMENT_INVALID')) throw error
+    const shown = renderTreeKey(key)
+    throw new CoppiceError(
+      'DOCUMENT_INVALID',
+      `${shown}: expected a document, got other bytes (${error.message}); they were put there as raw bytes`,
+      {
+        cause: error,
+        details: { ...error.details, key: shown },
+      },
+    )
   }
 }
 

@@ -9,7 +9,7 @@
  * together with 'kind'. A creation that was killed leaves no database, and running it again finishes it: it takes
  * over the same files and no others.
  */
-import { readdir, stat, unlink } from 'node:fs/promises'
+import { readdir, rm, rmdir, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { CoppiceError, isCoppiceError } from '../errors.ts'
 import type { Store } from '../store/interface.ts'
@@ -96,6 +96,15 @@ export async function openDatabaseDirectory(path: string, access: StoreAccess): 
     await store.close()
     throw error
   }
+}
+
+/**
+ * Removes the files of a database in `path`, which nobody has open: one that was just made and holds nothing. The
+ * directory goes too where `isOwn` says that it was made with it, and nothing else is in it.
+ */
+export async function removeDatabaseDirectory(path: string, isOwn: boolean): Promise<void> {
+  for (const name of OWN_FILES) await rm(join(path, name), { force: true })
+  if (isOwn) await rmdir(path).catch(() => {})
 }
 
 /** Where the files of the database in `path` are; nothing is opened. */

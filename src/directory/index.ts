@@ -4,6 +4,7 @@ export {
   DATABASE_FORMAT,
   directoryPaths,
   openDatabaseDirectory,
+  removeDatabaseDirectory,
   type CreateOptions,
   type DatabaseDirectory,
   type DatabaseKind,

@@ -17,6 +17,7 @@ import {
   type Transaction,
 } from '../db/index.ts'
 import type { Document } from '../document-model.ts'
+import { CoppiceError } from '../errors.ts'
 import {
   type ByteSource,
   type ColumnTypes,
@@ -27,10 +28,12 @@ import {
   readRawEntries,
   sortEntries,
   type SortEntry,
+  typeOfName,
   withPlace,
 } from '../formats/index.ts'
 import { assertEntrySize, type KeyRange } from '../prolly/index.ts'
 import { abortable } from './abortable.ts'
+import { requireColumnTypes, withKeyTypes } from './column-types.ts'
 import { ChangeCounter, type ChangeLimit, type EditCounts, replacements, upserts } from './row-edits.ts'
 
 interface CommonOptions {
@@ -69,14 +72,13 @@ const RECORDS_PER_PROGRESS = 1000
 
 /**
  * Imports documents into one collection: all, or none where it rejects.
- * @throws {CoppiceError} `INPUT_*` with `details.line` and `details.column`, `KEY_INVALID`, `KEY_TOO_LONG`, `VALUE_TOO_LARGE`,
+ * @throws {CoppiceError} `INPUT_EMPTY` (replacing by nothing, without `maxChanges`), `INPUT_*` with `details.line` and `details.column`, `KEY_INVALID`, `KEY_TOO_LONG`, `VALUE_TOO_LARGE`,
  *   `DOCUMENT_INVALID`, `SCHEMA_MISMATCH`, `COLLECTION_UNKNOWN`, `TOO_MANY_CHANGES`, `STORE_*`.
  */
 export async function importDocuments(db: Database, source: ByteSource, options: ImportOptions): Promise<ImportReport> {
   return await importRows(db, options, (tx, progress) => {
-    const { name, format, types, signal } = options
     const documents = new DocumentRows(tx, options)
-    const records = progress(readDocuments(endable(source, signal), { name, format, types, signal }))
+    const records = progress(documents.read(endable(source, options.signal)))
     return { rows: documents.rows(records), range: () => documents.range() }
   })
 }
@@ -138,7 +140,10 @@ async function applySorted(
     // Nothing comes out of the sort before all of the input went in: from here on the schema is known.
     const first = await sorted.next()
     const within = await range()
-    const counter = new ChangeCounter(options.maxChanges, within === undefined ? 0 : await tx.count(within))
+    const rowsBefore = within === undefined ? 0 : await tx.count(within)
+    const isEmptying = first.done === true && options.replace === true && rowsBefore > 0
+    if (isEmptying && options.maxChanges === undefined) throw emptyInput(rowsBefore)
+    const counter = new ChangeCounter(options.maxChanges, rowsBefore)
     if (within === undefined) return counter.counts
     const rows = first.done === true ? nothing() : startingWith(first.value, sorted)
     await tx.apply(options.replace === true ? replacements(rows, tx, within, counter) : upserts(rows, tx, counter))
@@ -146,6 +151,15 @@ async function applySorted(
   } finally {
     await sorted.return(undefined)
   }
+}
+
+/** A download that failed must not empty a database. */
+function emptyInput(rows: number): CoppiceError {
+  return new CoppiceError(
+    'INPUT_EMPTY',
+    `input: expected records, got none, and replacing by nothing would remove all ${rows} rows; if that is meant, allow it with --max-changes 100%`,
+    { details: { rows } },
+  )
 }
 
 async function* nothing(): AsyncGenerator<SortEntry> {}
@@ -160,16 +174,25 @@ class DocumentRows {
   readonly #tx: Transaction
   readonly #options: ImportOptions
   #schema: Schema | undefined
+  /** For CSV alone. */
+  #columnTypes: ColumnTypes | undefined
 
   constructor(tx: Transaction, options: ImportOptions) {
     this.#tx = tx
     this.#options = options
   }
 
+  async *read(source: ByteSource): AsyncGenerator<InputRecord<Document>> {
+    const { name, format, types, signal } = this.#options
+    const isCsv = (format ?? (name === undefined ? undefined : typeOfName(name)?.format)) === 'csv'
+    if (isCsv) this.#columnTypes = withKeyTypes(types, await this.#existingSchema())
+    yield* readDocuments(source, { name, format, types: this.#columnTypes ?? types, signal })
+  }
+
   async *rows(records: AsyncIterable<InputRecord<Document>>): AsyncGenerator<SortEntry> {
     for await (const { value: document, line, column } of records) {
       try {
-        this.#schema ??= await this.#writer().requireSchema(document)
+        this.#schema ??= await this.#settle(document)
         const key = this.#schema.keyOf(document)
         const value = encodeDocument(document)
         assertEntrySize(key, value)
@@ -183,8 +206,20 @@ class DocumentRows {
   /** An empty input is about the collection too, if there is one. */
   async range(): Promise<KeyRange | undefined> {
     if (this.#schema !== undefined) return this.#schema.rangeFor()
+    return (await this.#existingSchema())?.rangeFor()
+  }
+
+  /** What the first document decides. */
+  async #settle(first: Document): Promise<Schema> {
+    if (this.#columnTypes !== undefined && (await this.#existingSchema()) !== undefined) {
+      await requireColumnTypes(this.#tx, this.#options.collection, first, this.#columnTypes)
+    }
+    return await this.#writer().requireSchema(first)
+  }
+
+  async #existingSchema(): Promise<Schema | undefined> {
     const collections = await readSchemas(this.#tx)
-    return collections.find(({ collection }) => collection === this.#options.collection)?.rangeFor()
+    return collections.find(({ collection }) => collection === this.#options.collection)
   }
 
   #writer(): CollectionWriter {

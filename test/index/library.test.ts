@@ -1,5 +1,5 @@
 /** The composed library: directories, libp2p over TCP, addresses, and what it says when something is not as it should be. */
-import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
@@ -108,7 +108,7 @@ test('a clone is made once: not over other files, another database, or a complet
     assert.is(text(await opened.get(utf8('n'))), 'cities')
   }))
 
-test('a clone that reached nobody goes on when called again, also with other peers; of another database it is refused', () =>
+test('a clone that found nothing leaves nothing behind, but a directory that was there', () =>
   inDirectory(async (directory, use) => {
     const db = use(await Database.create(join(directory, 'author'), { name: 'cities' }))
     await db.put(utf8('n'), utf8('1'))
@@ -118,15 +118,33 @@ test('a clone that reached nobody goes on when called again, also with other pee
     const error = await failureOf(Replica.clone(db.address, copy, { peers: [nowhere] }))
     assert.is(error.code, 'NO_PEER_LEFT')
     assert.equal(outcomesOf({ peers: error.details['peers'] as PeerReport[] }), { [nowhere]: 'unreachable' })
-    const unfinished = use(await Replica.open(copy))
-    assert.is(await unfinished.isComplete(), false)
-    await unfinished.close()
-    const other = use(await Database.create(join(directory, 'other'), { name: 'cities' }))
-    assert.is((await failureOf(Replica.clone(other.address, copy))).code, 'DATABASE_EXISTS')
+    assert.ok(!existsSync(copy))
     const server = use(await serve(db))
+    const mistyped = server.addressOf(db).replace('/cities?', '/citties?')
+    await mkdir(copy)
+    assert.is((await failureOf(Replica.clone(mistyped, copy))).code, 'NO_PEER_LEFT')
+    assert.equal(await readdir(copy), [])
     const replica = use(await Replica.clone(server.addressOf(db), copy))
     assert.is(await replica.count(), 1)
     assert.equal(await replica.peers(), server.addresses)
+    await replica.close()
+    const other = use(await Database.create(join(directory, 'other'), { name: 'cities' }))
+    assert.is((await failureOf(Replica.clone(other.address, copy))).code, 'DATABASE_EXISTS')
+  }))
+
+test('an address outlives a restart of the server', () =>
+  inDirectory(async (directory, use) => {
+    const path = join(directory, 'author')
+    const db = use(await Database.create(path, { name: 'cities' }))
+    await db.publish()
+    const first = await serve(db)
+    const { addresses } = first
+    const beside = await serve(db)
+    assert.not.equal(beside.addresses, addresses, 'a taken port is no failure')
+    await beside.close()
+    await first.close()
+    const again = use(await serve(db))
+    assert.equal(again.addresses, addresses)
   }))
 
 test('addresses that do not parse, or cannot be dialled, leave nothing behind', () =>
@@ -161,7 +179,10 @@ test('kinds are told apart, and what is no database', () =>
     const path = join(directory, 'author')
     const db = use(await Database.create(path, { name: 'cities' }))
     const copy = join(directory, 'copy')
-    await failureOf(Replica.clone(db.address, copy))
+    await db.publish()
+    const server = await serve(db)
+    await (await Replica.clone(server.addressOf(db), copy)).close()
+    await server.close()
     await db.close()
     assert.is((await failureOf(Database.open(copy))).code, 'DATABASE_KIND')
     assert.is((await failureOf(Replica.open(path))).code, 'DATABASE_KIND')

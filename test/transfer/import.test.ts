@@ -67,7 +67,10 @@ test('replace makes the collection equal to the input by the smallest change; ot
       const db = await createDatabase()
       await db.collection('towns', { key: ['id'] }).put({ id: 'x' })
       if (before.length > 0) await importAll(db, before)
-      const { added, updated, removed, unchanged, from, to } = await importAll(db, after, { replace: true })
+      const { added, updated, removed, unchanged, from, to } = await importAll(db, after, {
+        replace: true,
+        maxChanges: { rows: 1000 },
+      })
       const stored = before.length + after.length === 0 ? [] : await collect(db.collection('cities').scan())
       assert.equal(
         stored,
@@ -226,7 +229,9 @@ test('empty inputs: of a new collection, of a known one, and as its replacement'
   await importAll(db, [{ id: 1 }, { id: 2 }])
   assert.is((await importAll(db, [])).unchanged, 0)
   assert.is(await db.collection('cities').count(), 2)
-  assert.is((await importAll(db, [], { replace: true })).removed, 2)
+  assert.is((await failureOf(importAll(db, [], { replace: true }))).code, 'INPUT_EMPTY')
+  assert.is(await db.collection('cities').count(), 2, 'an empty download empties nothing')
+  assert.is((await importAll(db, [], { replace: true, maxChanges: { share: 1 } })).removed, 2)
   assert.is(await db.collection('cities').count(), 0)
   assert.is(await db.count(), 1, 'the schema stays')
 })
@@ -336,6 +341,23 @@ test('batches that wait for an import see what it left', async () => {
   await imported
   assert.is(await removed, true)
   assert.equal(await collect(db.collection('cities').scan()), [{ id: 1 }])
+})
+
+test('CSV into a collection that exists: keys have their types, other columns must not turn into text unasked', async () => {
+  const db = await built([
+    { id: 1, name: 'a', size: null },
+    { id: 2, name: 'b', size: 5 },
+  ])
+  const csv = (text: string, options: Partial<ImportOptions> = {}): Promise<ImportReport> =>
+    importDocuments(db, [utf8(text)], { collection: 'cities', format: 'csv', ...options })
+  const refused = await failureOf(csv('id,name,size\n3,c,7\n'))
+  assert.is(refused.code, 'SCHEMA_MISMATCH')
+  assert.is(refused.details['types'], 'size:integer')
+  assert.is((await csv('id,name,size\n3,c,7\n', { types: new Map([['size', 'integer']]) })).added, 1)
+  assert.equal(await db.collection('cities').get([3]), { id: 3, name: 'c', size: 7 })
+  assert.is((await csv('id,name,size\n4,d,8\n', { types: new Map([['size', 'text']]) })).added, 1)
+  assert.equal(await db.collection('cities').get([4]), { id: 4, name: 'd', size: '8' })
+  assert.is((await csv('id,name\n5,e\n')).added, 1)
 })
 
 test.run()
