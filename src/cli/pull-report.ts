@@ -1,8 +1,10 @@
 /** What a pull did, as a value with stable keys and as lines. */
-import type { PullResult } from '../db/index.ts'
+import { isRefused, type PullResult } from '../db/index.ts'
 import type { FieldValue } from '../document-model.ts'
+import { escapeText } from '../escape.ts'
 import type { PullProgress } from '../sync/index.ts'
-import { renderPeer } from './errors.ts'
+import { freshnessWarning } from './freshness.ts'
+import { renderPeer } from './peers.ts'
 import { renderBytes, renderCount, renderCounted, renderRate, renderShare } from './render.ts'
 import { renderSigned } from './roots.ts'
 import { signedRootJson } from './status.ts'
@@ -15,7 +17,9 @@ export function describePull(progress: PullProgress, seconds: number): string {
 }
 
 /** Keys are API. Bytes are those on the wire, with frame headers. */
-export function pullJson({ changed, from, to, link, freshness, report }: PullResult): { [field: string]: FieldValue } {
+export function pullJson({ changed, from, to, link, freshness, judgements, report }: PullResult): {
+  [field: string]: FieldValue
+} {
   const { bytesReceived, bytesSent, roundTrips, requests, blocksReceived, entriesSkipped, peers } = report
   return {
     changed,
@@ -29,6 +33,7 @@ export function pullJson({ changed, from, to, link, freshness, report }: PullRes
     requests,
     blocksReceived,
     entriesSkipped,
+    judgements: judgements.map((judgement) => ({ ...judgement, reason: judgement.reason ?? null })),
     peers: peers.map((peer) => ({ ...peer, peer: peer.peer ?? null, reason: peer.reason ?? null })),
   }
 }
@@ -36,23 +41,35 @@ export function pullJson({ changed, from, to, link, freshness, report }: PullRes
 /** For people; escaped. `verb`: "cloned", "pulled". */
 export function describePulled(verb: string, result: PullResult): string[] {
   const { changed, from, to, link, freshness, report } = result
-  if (!changed) return [`up to date at ${renderSigned(to)}`, ...describePeers(result)]
+  const warning = freshnessWarning(to, freshness)
+  const warnings = [...(warning === undefined ? [] : [warning]), ...describeRefused(result)]
+  if (!changed) return [`up to date at ${renderSigned(to)}`, ...warnings, ...describePeers(result)]
   const was = from === undefined ? '' : ` (was @${from.payload.sequence})`
   const { entries, bytes } = to.payload
   const state = `${renderCounted(entries, 'entry', 'entries')}, ${renderBytes(bytes)} of state`
   const moved = `${renderBytes(report.bytesReceived)} received in ${renderCounted(report.roundTrips, 'round trip')}`
   const notes = [
     ...(link === 'unlinked' ? ['unlinked: that it continues the root before it is not proven'] : []),
-    ...(freshness === 'expired' ? ['expired: its author promised a newer root by now'] : []),
+    ...warnings,
   ]
   return [`${verb} ${renderSigned(to)}${was}`, `${state}; ${moved}`, ...notes, ...describePeers(result)]
 }
 
 /** One line, for those who follow; escaped. */
-export function describeFollowed({ changed, from, to, report }: PullResult): string {
-  if (!changed) return `up to date at ${renderSigned(to)}`
+export function describeFollowed(result: PullResult): string {
+  const { changed, from, to, freshness, report } = result
+  const warning = freshnessWarning(to, freshness)
+  const notes = [...(warning === undefined ? [] : [warning]), ...describeRefused(result)]
+    .map((note) => `, ${note}`)
+    .join('')
+  if (!changed) return `up to date at ${renderSigned(to)}${notes}`
   const was = from === undefined ? '' : ` (was @${from.payload.sequence})`
-  return `pulled ${renderSigned(to)}${was}, ${renderBytes(report.bytesReceived)} received`
+  return `pulled ${renderSigned(to)}${was}, ${renderBytes(report.bytesReceived)} received${notes}`
+}
+
+/** Newer roots that were not taken: without them "up to date" would be half of the truth. */
+function describeRefused({ judgements }: PullResult): string[] {
+  return judgements.filter(isRefused).map(({ name, reason }) => escapeText(`not taken from ${name}: ${reason}`))
 }
 
 function describePeers({ report }: PullResult): string[] {

@@ -27,6 +27,9 @@ const WAIT_MS = 25_000
 const RECONNECT_MS = 300_000
 const RETRY_MS_MIN = 500
 const RETRY_MS_MAX = 30_000
+/** Connections that lasted for so long count as good: the next retry is a quick one again. */
+const STEADY_MS = 60_000
+
 /** Yields the first result, then changes, until the signal aborts or the handle is closed. */
 export async function* follow(
   following: Following,
@@ -37,17 +40,16 @@ export async function* follow(
   const follower = new Follower(following, { ...options, signal })
   let retryMs = RETRY_MS_MIN
   while (!isAborted(signal)) {
+    const connectedAt = state.clock.now()
     try {
-      for await (const result of follower.connected()) {
-        retryMs = RETRY_MS_MIN
-        yield result
-      }
-      retryMs = RETRY_MS_MIN
+      yield* follower.connected()
     } catch (error) {
       if (isAborted(signal)) return
       if (!isPassing(error)) throw error
       options.onFailure?.(error)
     }
+    // A peer that answers and ends at once must not make us dial without pause.
+    if (state.clock.now() - connectedAt >= STEADY_MS) retryMs = RETRY_MS_MIN
     // Peers that went away together are not asked by all their readers at the same moment.
     await state.clock.sleep(retryMs * (0.5 + state.random() / 2), signal).catch(() => {})
     retryMs = Math.min(RETRY_MS_MAX, retryMs * 2)

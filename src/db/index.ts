@@ -34,7 +34,9 @@ export {
   schemaKey,
 } from './schema.ts'
 export type { FollowOptions } from './follow.ts'
-export type { Judgement, PullOptions, PullResult } from './puller.ts'
+export type { InvalidRoot } from './invalid-root.ts'
+export { isRefused, type Judgement } from './judgement.ts'
+export type { PullOptions, PullResult } from './puller.ts'
 export { type Dialing, Replica, type ReplicaOptions } from './replica.ts'
 export { decodeOwn, type LogEntry, type LogOptions, requireSequence } from './signed-log.ts'
 export { readSchemas, Snapshot } from './snapshot.ts'

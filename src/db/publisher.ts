@@ -1,7 +1,8 @@
 /**
  * Publishing (record.md, 5): first the completeness of the tree is established and recorded, then one signed root is
  * made of it and written, with the log and with all that the next one needs, in one durable batch. Only what is written
- * is ever announced, so a publish killed at any point shows the same bytes later or never signed any.
+ * is ever announced, so a publish killed at any point shows the same bytes later or never signed any. The record of the
+ * root itself is part of that batch: a state that was not signed in the end is not served.
  */
 import { equalBytes } from '../bytes.ts'
 import { CoppiceError } from '../errors.ts'
@@ -38,6 +39,8 @@ export interface PublishReport {
   readonly isNew: boolean
 }
 
+/** A promise for longer is a mistake. */
+const EXPIRY_SECONDS_MAX: number = 100 * 366 * 24 * 60 * 60
 /** Records written in one batch. */
 const RECORDS_PER_BATCH = 4096
 
@@ -60,7 +63,7 @@ export class Publisher {
     if (!isRenewal && previous !== null && equalBytes(previous.signed.payload.root, tree.root)) {
       return { signedRoot: previous.signed, isNew: false }
     }
-    await this.#recordComplete(tree, options.signal)
+    const complete = await this.#recordComplete(tree, options.signal)
     const rotations = await store.getMeta(ROTATIONS)
     const now = Math.floor(clock.now() / 1000)
     const { published } = await signNextRoot(previous, {
@@ -79,7 +82,7 @@ export class Publisher {
       [PUBLISHED, bytes],
       ...(await logEntryMeta(this.#state, bytes)),
     ])
-    await store.write({ meta }, { durable: true })
+    await store.write({ complete, meta }, { durable: true })
     return { signedRoot: published.signed, isNew: true }
   }
 
@@ -88,17 +91,20 @@ export class Publisher {
     return bytes === undefined ? null : decodePublished(bytes)
   }
 
-  /** Each batch holds records only of what is complete without the next ones, so a kill between them leaves truth. */
-  async #recordComplete(tree: TreeRef, signal: AbortSignal | undefined): Promise<void> {
-    const { store } = this.#state
+  /**
+   * Records what is below the root; gives the last records, the root's among them, for the batch that makes it public.
+   * Each batch holds records only of what is complete without the next ones, so a kill between them leaves truth.
+   */
+  async #recordComplete(tree: TreeRef, signal: AbortSignal | undefined): Promise<CompleteRecord[]> {
     let complete: CompleteRecord[] = []
-    for await (const record of missingRecords(store, tree, { signal })) {
+    for await (const record of missingRecords(this.#state.store, tree, { signal })) {
+      if (complete.length >= RECORDS_PER_BATCH) {
+        await this.#state.store.write({ complete })
+        complete = []
+      }
       complete.push(record)
-      if (complete.length < RECORDS_PER_BATCH) continue
-      await store.write({ complete })
-      complete = []
     }
-    await store.write({ complete })
+    return complete
   }
 }
 
@@ -111,6 +117,10 @@ function validateOptions({ message, expiresInSeconds }: PublishOptions): void {
       `message: expected at most ${MESSAGE_BYTES_MAX} bytes of UTF-8, got ${messageBytes}`,
     )
   }
-  if (expiresInSeconds === undefined || (Number.isSafeInteger(expiresInSeconds) && expiresInSeconds > 0)) return
-  throw new CoppiceError('USAGE', `expiry: expected whole seconds from now, 1 or more, got ${expiresInSeconds}`)
+  if (expiresInSeconds === undefined) return
+  if (Number.isSafeInteger(expiresInSeconds) && expiresInSeconds > 0 && expiresInSeconds <= EXPIRY_SECONDS_MAX) return
+  throw new CoppiceError(
+    'USAGE',
+    `expiry: expected whole seconds from now, 1 to ${EXPIRY_SECONDS_MAX} (a century), got ${expiresInSeconds}`,
+  )
 }

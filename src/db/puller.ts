@@ -31,9 +31,11 @@ import {
   type Session,
 } from '../sync/index.ts'
 import { type Change, changesBetween } from './changes.ts'
-import { FLOOR, INVALID, PUBLISHED, ROOT } from './meta.ts'
+import { describeVerdict, type Judgement } from './judgement.ts'
+import { invalidRootError, keepInvalidRoot, readInvalidRoot } from './invalid-root.ts'
+import { FLOOR, PUBLISHED, ROOT } from './meta.ts'
 import { decodeOwn, logEntryMeta } from './signed-log.ts'
-import { encodeInvalid, invalidReason, readAuthority, readFloor } from './standing.ts'
+import { readAuthority, readFloor } from './standing.ts'
 import type { DatabaseState } from './state.ts'
 
 export interface PullOptions {
@@ -42,14 +44,6 @@ export interface PullOptions {
   readonly onProgress?: ((progress: PullProgress) => void) | undefined
   /** Called once the root to fetch is known, before its tree is. */
   readonly onTarget?: ((target: SignedRoot) => void) | undefined
-}
-
-/** What the replica thinks of a signed root that a peer showed. */
-export interface Judgement {
-  readonly peer: string
-  /** As it was dialled. */
-  readonly name: string
-  readonly outcome: Acceptance['outcome']
 }
 
 export interface PullResult {
@@ -62,6 +56,7 @@ export interface PullResult {
   /** How `to` is connected with the root accepted before it. */
   readonly link: LinkState
   readonly freshness: Freshness
+  /** Of every signed root that was shown; {@link isRefused} tells newer ones that could not be taken. */
   readonly judgements: readonly Judgement[]
   readonly report: PullReport
   /** The exact changes from `from` to `to` in key order, read when asked for; none for a first pull. */
@@ -79,6 +74,8 @@ export class Puller {
   readonly #dialers: readonly PeerDialer[]
   #sessions: readonly Session[] | undefined
   #failed: readonly PeerReport[] = []
+  /** Peers that others were quicker than. */
+  #late: readonly PeerDialer[] = []
   /** What hellos said we have: a peer that answers `same` has it too. */
   #have: RootId | null = null
   readonly #waiting = new Map<Session, Promise<unknown>>()
@@ -95,8 +92,17 @@ export class Puller {
 
   /** See `Replica.pull`. Connects at the first call; later calls use the same sessions. */
   async pull(options: PullOptions): Promise<PullResult> {
+    try {
+      return await this.#pullFrom(await this.#connect(options.signal), options)
+    } catch (error) {
+      // Peers that answer at once and are of no use must not keep those away that take longer to be reached.
+      if (!isCoppiceError(error, 'NO_PEER_LEFT') || this.#late.length === 0) throw error
+      return await this.#pullFrom(await this.#connectLate(options.signal), options)
+    }
+  }
+
+  async #pullFrom(sessions: readonly Session[], options: PullOptions): Promise<PullResult> {
     const { clock } = this.#state
-    const sessions = await this.#connect(options.signal)
     const { floor, judgements } = await this.#judge(sessions)
     const accepted = this.#requireAccepted(floor, judgements)
     const target = accepted.root
@@ -105,8 +111,8 @@ export class Puller {
     if (evidence !== undefined && (from === undefined || !equalBytes(from.link, target.link))) {
       throw equivocation(this.#state.name, evidence)
     }
-    const known = await invalidReason(this.#state, target)
-    if (known !== undefined) throw new CoppiceError('TREE_MALFORMED', known, { details: { signedRoot: target.bytes } })
+    const known = await readInvalidRoot(this.#state, target)
+    if (known !== undefined) throw invalidRootError(known)
     options.onTarget?.(target)
     const report = await this.#fetch(target, sessions, options)
     this.#failed = []
@@ -138,7 +144,7 @@ export class Puller {
         holds: (session) => this.#shows(session, target),
       })
     } catch (error) {
-      if (isCoppiceError(error, 'TREE_MALFORMED')) await this.#markInvalid(target, error.message)
+      if (isCoppiceError(error, 'TREE_MALFORMED')) await keepInvalidRoot(this.#state, target, error)
       throw error
     }
   }
@@ -184,10 +190,24 @@ export class Puller {
     const { author, name, clock } = this.#state
     this.#have = rootId((await readFloor(this.#state)).accepted?.root)
     const hello = { author, name, have: this.#have }
-    const { sessions, failed } = await openSessions(this.#dialers, hello, { clock, signal })
+    const { sessions, failed, late } = await openSessions(this.#dialers, hello, { clock, signal })
     this.#sessions = sessions
     this.#failed = failed
+    this.#late = late
     return sessions
+  }
+
+  /** The sessions that are left, and those of the late peers, each waited for. */
+  async #connectLate(signal: AbortSignal | undefined): Promise<readonly Session[]> {
+    const { author, name, clock } = this.#state
+    const late = this.#late
+    this.#late = []
+    const hello = { author, name, have: this.#have }
+    const opened = await openSessions(late, hello, { clock, signal, stragglerMs: Infinity })
+    const names = new Set(late.map((dialer) => dialer.name))
+    this.#failed = [...this.#failed.filter((report) => !names.has(report.name)), ...opened.failed]
+    this.#sessions = [...(this.#sessions ?? []), ...opened.sessions]
+    return this.#sessions.filter((session) => session.isOpen)
   }
 
   /** Judges what each peer shows; the floor that comes of it is on the disk when this resolves. */
@@ -201,12 +221,12 @@ export class Puller {
     for (const session of sessions) {
       if (session.announced === undefined) continue
       const verdict = judgeSignedRoot(floor, session.announced, { authority, now })
-      judgements.push({ peer: session.peer, name: session.name, outcome: verdict.outcome })
+      judgements.push({ peer: session.peer, name: session.name, ...describeVerdict(verdict) })
       if (verdict.outcome === 'accepted' || verdict.outcome === 'equivocation') floor = verdict.floor
       if (verdict.outcome === 'equivocation' || verdict.outcome === 'halted') contradiction = verdict
       if (verdict.outcome === 'accepted') contradiction = undefined
       if (verdict.outcome === 'invalid') {
-        session.fail('liar', `showed a signed root that is not valid (${verdict.error?.message ?? verdict.reason})`)
+        session.fail('liar', `showed a signed root that is not valid (${judgements.at(-1)?.reason})`)
       }
       if (verdict.outcome === 'stale' && floor.accepted !== null) session.tell(floor.accepted.root.bytes)
     }
@@ -257,10 +277,6 @@ export class Puller {
     this.#state.notify()
   }
 
-  async #markInvalid(target: SignedRoot, reason: string): Promise<void> {
-    await this.#state.store.write({ meta: new Map([[INVALID, encodeInvalid(target, reason)]]) }, { durable: true })
-  }
-
   async *#changes(
     from: SignedRoot | undefined,
     to: SignedRoot,
@@ -279,7 +295,7 @@ export class Puller {
         peer,
         name,
         outcome: end?.fault ?? status,
-        reason: end?.error.message ?? judgements.find((judgement) => judgement.name === name)?.outcome,
+        reason: end?.error.message ?? judgements.find((judgement) => judgement.name === name)?.reason,
       })),
     ]
     const named = peers.map(

@@ -233,19 +233,32 @@ function newer(collection: string, field: string): CoppiceError {
 
 function wrongCount(schema: Schema, got: number): CoppiceError {
   const expected = schema.key.map(({ field, type }) => `${excerptOf(field)}:${type}`).join(', ')
-  return new CoppiceError('KEY_INVALID', `key of "${schema.collection}": expected ${expected}, got ${got} parts`)
+  return new CoppiceError(
+    'KEY_INVALID',
+    `key of "${schema.collection}": expected ${expected}, got ${got} part${got === 1 ? '' : 's'}`,
+  )
 }
 
 function requirePart(document: Document, { field, type }: KeyField): KeyPart {
   const value = Object.hasOwn(document, field) ? document[field] : undefined
   if (value === undefined || value === null) {
+    const fields = Object.keys(document)
     throw new CoppiceError(
       'KEY_INVALID',
-      `key field ${quoteText(field)}: expected ${type}, got ${value === null ? 'null' : 'a document without it'}`,
-      { details: { field } },
+      `key field ${quoteText(field)}: expected ${type}, got ${value === null ? 'null' : `a document without it, which has ${listFields(fields)}`}`,
+      { details: { field, fields } },
     )
   }
   return value as KeyPart
+}
+
+const FIELDS_SHOWN_MAX = 20
+
+/** Who declared the wrong key sees the right one. */
+function listFields(fields: readonly string[]): string {
+  if (fields.length === 0) return 'no fields'
+  const shown = fields.slice(0, FIELDS_SHOWN_MAX).map((name) => excerptOf(name))
+  return `${shown.join(', ')}${fields.length > FIELDS_SHOWN_MAX ? ', ...' : ''}`
 }
 
 /**

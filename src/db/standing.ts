@@ -11,7 +11,8 @@ import {
   type SignedRoot,
   type Evidence,
 } from '../pointer/index.ts'
-import { FLOOR, INVALID, PUBLISHED, ROTATIONS } from './meta.ts'
+import { type InvalidRoot, readInvalidRoot } from './invalid-root.ts'
+import { FLOOR, PUBLISHED, ROTATIONS } from './meta.ts'
 import { decodeOwn } from './signed-log.ts'
 import type { DatabaseState } from './state.ts'
 
@@ -25,7 +26,7 @@ export interface ReplicaStanding {
   /** Proof that the author signed contradicting roots. */
   readonly evidence: readonly Evidence[]
   /** Why the newest root can never be completed: its tree breaks a rule. The author's fault. */
-  readonly invalid: string | undefined
+  readonly invalid: InvalidRoot | undefined
 }
 
 export async function readStanding(state: DatabaseState): Promise<ReplicaStanding> {
@@ -33,7 +34,7 @@ export async function readStanding(state: DatabaseState): Promise<ReplicaStandin
   const floor = await readFloor(state)
   const newest = floor.accepted?.root
   const now = Math.floor(state.clock.now() / 1000)
-  const invalid = newest === undefined ? undefined : await invalidReason(state, newest)
+  const invalid = newest === undefined ? undefined : await readInvalidRoot(state, newest)
   return {
     current: published === undefined ? undefined : decodeOwn(published),
     newest,
@@ -51,20 +52,4 @@ export async function readFloor(state: DatabaseState): Promise<Floor> {
 export async function readAuthority(state: DatabaseState): Promise<Authority> {
   const bytes = await state.store.getMeta(ROTATIONS)
   return bytes === undefined ? createAuthority(state.author) : decodeRotations(state.author, bytes)
-}
-
-/** Why that root was found malformed before. */
-export async function invalidReason(state: DatabaseState, root: SignedRoot): Promise<string | undefined> {
-  const bytes = await state.store.getMeta(INVALID)
-  return bytes === undefined ? undefined : parseInvalid(bytes, root)
-}
-
-/** The payload's link, then the reason as text. */
-function parseInvalid(bytes: Uint8Array, root: SignedRoot): string | undefined {
-  const isThis = root.link.every((byte, i) => bytes[i] === byte)
-  return isThis ? new TextDecoder().decode(bytes.subarray(root.link.length)) : undefined
-}
-
-export function encodeInvalid(root: SignedRoot, reason: string): Uint8Array {
-  return new Uint8Array([...root.link, ...new TextEncoder().encode(reason)])
 }

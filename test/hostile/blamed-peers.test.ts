@@ -59,8 +59,15 @@ test('a malformed tree: nobody is banned, the state stays, the verdict is durabl
     assert.is(text(await opened.get(utf8('n'))), 'good')
     const { current, newest, invalid } = await opened.standing()
     assert.equal([current?.payload.sequence, newest?.payload.sequence], [1, 2])
-    assert.match(invalid ?? '', 'rule 8')
-    assert.is((await failureOf(opened.pull())).code, 'TREE_MALFORMED')
+    assert.match(invalid?.message ?? '', 'rule 8')
+    const again = await failureOf(opened.pull())
+    assert.is(again.code, 'TREE_MALFORMED')
+    const { rule, cid, path, signedRoot } = again.details
+    const found = error.details
+    assert.equal(
+      { rule, cid, path, signedRoot },
+      { rule: 8, cid: found['cid'], path: found['path'], signedRoot: bad.bytes },
+    )
   }
   await author.publish([{ key: utf8('n'), value: utf8('better') }])
   const { to, report } = await replica.pull()

@@ -1,6 +1,7 @@
 /** Threat 4, and 5 with it: peers serve an old root for ever, or the author's number jumps. Neither goes unreported. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { describePulled } from '../../src/cli/pull-report.ts'
 import type { SignedRoot } from '../../src/pointer/index.ts'
 import { DatabaseLab, text, utf8 } from '../support/database-lab.ts'
 import { RogueAuthor } from '../support/rogue-author.ts'
@@ -45,6 +46,10 @@ test('a root from far ahead moves nothing, until its time comes', async () => {
   await author.publish(rows('2'), { now: Math.floor(clock.now() / 1000) + 601 })
   const early = await clock.run(replica.pull())
   assert.equal([early.changed, early.judgements[0]?.outcome], [false, 'future'])
+  assert.match(
+    describePulled('pulled', early).join('\n'),
+    /not taken from alice: its root @2 was issued 60[01] s ahead of this clock/,
+  )
   assert.is((await replica.standing()).newest?.payload.sequence, 1)
   await clock.run(clock.sleep(2_000))
   assert.is((await clock.run(replica.pull())).to.payload.sequence, 2)
