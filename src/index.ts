@@ -4,9 +4,12 @@
  * first use, not by importing this.
  */
 import type * as db from './db/index.ts'
+import type { ByteSource } from './formats/index.ts'
 import type { Access, CloneOptions } from './local.ts'
 import type { ServeOptions, Server } from './serve.ts'
+import type { ExportOptions, ImportOptions, ImportReport } from './transfer/index.ts'
 
+export type { ExportOptions, ImportOptions, ImportReport } from './transfer/index.ts'
 export type { Access, CloneOptions } from './local.ts'
 export type { ServeOptions, Server } from './serve.ts'
 
@@ -21,6 +24,7 @@ export interface OpenOptions extends SignalOption {
 
 export type Database = db.Database
 export type Replica = db.Replica
+export type Snapshot = db.Snapshot
 
 /** One's own database, in a directory of this machine. */
 export const Database = {
@@ -85,6 +89,28 @@ export async function serve(
   const server = await import('./serve.ts')
   const { peerKeyFor } = await import('./local.ts')
   return await server.serve(served, { ...options, peerKey: options.peerKey ?? (await peerKeyFor(served[0])) })
+}
+
+/**
+ * Imports documents from NDJSON, a JSON array or CSV, also compressed, into one collection: all, or none where it rejects.
+ * @throws {CoppiceError} `INPUT_*` with `details.line` and `details.column`, `SCHEMA_MISMATCH`, `TOO_MANY_CHANGES` and others.
+ */
+export async function importDocuments(
+  database: Database,
+  source: ByteSource,
+  options: ImportOptions,
+): Promise<ImportReport> {
+  const transfer = await import('./transfer/index.ts')
+  return await transfer.importDocuments(database, source, options)
+}
+
+/** The documents of a collection as NDJSON or CSV, in the order of their keys. Importing the NDJSON gives the same root. */
+export async function* exportDocuments(
+  snapshot: Snapshot,
+  options: ExportOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const transfer = await import('./transfer/index.ts')
+  yield* transfer.exportDocuments(snapshot, options)
 }
 
 export { CoppiceError, type ErrorCode, isCoppiceError } from './errors.ts'

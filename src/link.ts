@@ -16,7 +16,7 @@ export const CODEC_RAW = 0x55
 export const CODEC_DAG_PB = 0x70
 export const CODEC_DAG_CBOR = 0x71
 /** Version, codec, sha2-256, 32 bytes: what stands before the digest. */
-export const LINK_PREFIX_BYTES = 4
+const LINK_PREFIX_BYTES = 4
 
 /** Bytes and the link they hash to. Whoever holds a Block has verified or computed the link. */
 export interface Block {

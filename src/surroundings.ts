@@ -1,5 +1,6 @@
-/** The clock and the randomness of this machine, for the layers that take both as parameters. */
+/** The clock, the randomness and the log of this machine, for the layers that take them as parameters. */
 import type { Surroundings } from './db/index.ts'
+import { createLogger } from './net/log.ts'
 
 export const surroundings: Surroundings = {
   clock: {
@@ -19,4 +20,5 @@ export const surroundings: Surroundings = {
       }),
   },
   random: () => Math.random(),
+  log: createLogger('db'),
 }

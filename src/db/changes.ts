@@ -48,7 +48,7 @@ async function readSide(
 }
 
 /** The document in `bytes` where `meaning` promises one; raw bytes under such a key are given as they are. */
-export function readRow(bytes: Uint8Array, meaning: KeyMeaning | undefined): RowValue {
+function readRow(bytes: Uint8Array, meaning: KeyMeaning | undefined): RowValue {
   if (meaning === undefined) return bytes
   try {
     return decodeDocument(bytes)

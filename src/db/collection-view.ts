@@ -53,7 +53,8 @@ export class CollectionView<T extends object = Document, K extends KeyNames<T> =
   }
 
   /** @throws {CoppiceError} `COLLECTION_UNKNOWN` before anything was put. */
-  async schema(): Promise<Schema> {
+  async schema(options: ReadOptions = {}): Promise<Schema> {
+    options.signal?.throwIfAborted()
     const schema = await this.schemaIfAny(await this.#reader())
     if (schema === undefined) throw unknownCollection(this.name)
     return schema

@@ -86,8 +86,9 @@ export class Database implements KeyReader, AsyncDisposable {
   }
 
   /** The working state as it is now. */
-  snapshot(): Promise<Snapshot> {
-    return this.#state.snapshot()
+  async snapshot(options: ReadOptions = {}): Promise<Snapshot> {
+    options.signal?.throwIfAborted()
+    return await this.#state.snapshot()
   }
 
   async get(key: Uint8Array, options: ReadOptions = {}): Promise<Uint8Array | undefined> {
@@ -187,7 +188,8 @@ export class Database implements KeyReader, AsyncDisposable {
   }
 
   /** The newest signed root, undefined before the first publish. */
-  async published(): Promise<SignedRoot | undefined> {
+  async published(options: ReadOptions = {}): Promise<SignedRoot | undefined> {
+    options.signal?.throwIfAborted()
     const bytes = await this.#state.store.getMeta(PUBLISHED)
     return bytes === undefined ? undefined : decodeOwn(bytes)
   }

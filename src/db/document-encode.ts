@@ -279,7 +279,7 @@ function sortNames(names: string[]): void {
   }
 }
 
-export function compareNames(a: string, b: string): number {
+function compareNames(a: string, b: string): number {
   if (!isAscii(a) || !isAscii(b)) return compareUtf8(a, b)
   if (a.length !== b.length) return a.length - b.length
   return a < b ? -1 : a > b ? 1 : 0

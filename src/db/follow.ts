@@ -46,6 +46,7 @@ export async function* follow(
     } catch (error) {
       if (isAborted(signal)) return
       if (!isPassing(error)) throw error
+      state.log('trying again: %s', error.message)
       options.onFailure?.(error)
     }
     // A peer that answers and ends at once must not make us dial without pause.

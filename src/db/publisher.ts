@@ -83,6 +83,7 @@ export class Publisher {
       ...(await logEntryMeta(this.#state, bytes)),
     ])
     await store.write({ complete, meta }, { durable: true })
+    this.#state.log('published @%d', published.signed.payload.sequence)
     return { signedRoot: published.signed, isNew: true }
   }
 

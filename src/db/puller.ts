@@ -114,10 +114,13 @@ export class Puller {
     const known = await readInvalidRoot(this.#state, target)
     if (known !== undefined) throw invalidRootError(known)
     options.onTarget?.(target)
+    this.#state.log('fetching @%d from %d peers', target.payload.sequence, sessions.length)
     const report = await this.#fetch(target, sessions, options)
+    for (const { name, outcome, reason } of report.peers) this.#state.log('peer %s: %s %s', name, outcome, reason ?? '')
     this.#failed = []
     const changed = from === undefined || !equalBytes(from.link, target.link)
     if (changed) await this.#switch(target)
+    this.#state.log('at @%d, %d bytes received', target.payload.sequence, report.bytesReceived)
     return {
       changed,
       from,
@@ -222,6 +225,7 @@ export class Puller {
       if (session.announced === undefined) continue
       const verdict = judgeSignedRoot(floor, session.announced, { authority, now })
       judgements.push({ peer: session.peer, name: session.name, ...describeVerdict(verdict) })
+      this.#state.log('peer %s shows a root that is %s', session.name, verdict.outcome)
       if (verdict.outcome === 'accepted' || verdict.outcome === 'equivocation') floor = verdict.floor
       if (verdict.outcome === 'equivocation' || verdict.outcome === 'halted') contradiction = verdict
       if (verdict.outcome === 'accepted') contradiction = undefined

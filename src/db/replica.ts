@@ -76,13 +76,14 @@ export class Replica implements KeyReader, AsyncDisposable {
   }
 
   /** Whether a first pull has completed: before, there is nothing to read. */
-  async isComplete(): Promise<boolean> {
+  async isComplete(options: ReadOptions = {}): Promise<boolean> {
+    options.signal?.throwIfAborted()
     return (await this.#state.store.getMeta(ROOT)) !== undefined
   }
 
   /** The newest complete state. @throws {CoppiceError} `ROOT_NOT_FOUND` before the first pull has completed. */
-  async snapshot(): Promise<Snapshot> {
-    if (!(await this.isComplete())) {
+  async snapshot(options: ReadOptions = {}): Promise<Snapshot> {
+    if (!(await this.isComplete(options))) {
       throw new CoppiceError(
         'ROOT_NOT_FOUND',
         `replica of ${this.name}: expected a complete state, got none yet; pull first`,
@@ -110,18 +111,21 @@ export class Replica implements KeyReader, AsyncDisposable {
   }
 
   /** The signed root of the complete state, undefined before the first pull has completed. */
-  async published(): Promise<SignedRoot | undefined> {
+  async published(options: ReadOptions = {}): Promise<SignedRoot | undefined> {
+    options.signal?.throwIfAborted()
     const bytes = await this.#state.store.getMeta(PUBLISHED)
     return bytes === undefined ? undefined : decodeOwn(bytes)
   }
 
   /** Where the replica stands: what it has, the newest it knows of, how fresh that is. */
-  async standing(): Promise<ReplicaStanding> {
+  async standing(options: ReadOptions = {}): Promise<ReplicaStanding> {
+    options.signal?.throwIfAborted()
     return await readStanding(this.#state)
   }
 
   /** The addresses it asks. */
-  async peers(): Promise<string[]> {
+  async peers(options: ReadOptions = {}): Promise<string[]> {
+    options.signal?.throwIfAborted()
     const bytes = await this.#state.store.getMeta(PEERS)
     return bytes === undefined
       ? []
@@ -130,10 +134,10 @@ export class Replica implements KeyReader, AsyncDisposable {
           .filter((line) => line !== '')
   }
 
-  /** Replaces the addresses it asks. @throws {CoppiceError} `ADDRESS_INVALID` for what can be none. */
-  async setPeers(peers: readonly string[]): Promise<void> {
+  /** Replaces the addresses it asks, after a pull that is under way. @throws {CoppiceError} `ADDRESS_INVALID` for what can be none. */
+  async setPeers(peers: readonly string[], options: ReadOptions = {}): Promise<void> {
     const meta = new Map([[PEERS, encodePeers(peers)]])
-    await this.#exclusively(() => this.#state.store.write({ meta }, { durable: true }))
+    await this.#exclusively(() => this.#state.store.write({ meta }, { durable: true }), options.signal)
   }
 
   /**

@@ -31,8 +31,8 @@ export interface KeyField {
   readonly type: PartType
 }
 
-export const KEY_FIELDS_MAX = 16
-export const COLLECTION_NAME_UNITS_MAX = 64
+const KEY_FIELDS_MAX = 16
+const COLLECTION_NAME_UNITS_MAX = 64
 /** First characters exclude `.` and `-`, so that a name is never a path or an option. */
 const COLLECTION_NAME = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/
 const FIELD_NAME_UNITS_MAX = 256
@@ -44,7 +44,7 @@ const SPACE_DOCUMENTS = 1
 export const METADATA_KEY: Uint8Array = encodeTuple([SPACE_DATABASE], ['integer'])
 
 /** @throws {CoppiceError} `KEY_INVALID` unless `name` is 1..64 of `A-Z a-z 0-9 _ . -` and begins with neither `.` nor `-`. */
-export function validateCollectionName(name: string): void {
+function validateCollectionName(name: string): void {
   if (COLLECTION_NAME.test(name)) return
   throw new CoppiceError(
     'KEY_INVALID',

@@ -3,7 +3,7 @@ import type { Document } from '../document-model.ts'
 import { formatLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { KeyRange, ScanOptions, Tree } from '../prolly/index.ts'
-import { CollectionView, type KeyNames } from './collection-view.ts'
+import { CollectionView, type KeyNames, type ReadOptions } from './collection-view.ts'
 import { decodeDocument } from './document.ts'
 import type { KeyReader, Row } from './key-reader.ts'
 import { METADATA_KEY, Schema, SCHEMA_RANGE, meaningOfKey } from './schema.ts'
@@ -41,12 +41,14 @@ export class Snapshot implements KeyReader {
   }
 
   /** The schemas of all collections, by name. */
-  async collections(): Promise<Schema[]> {
+  async collections(options: ReadOptions = {}): Promise<Schema[]> {
+    options.signal?.throwIfAborted()
     return await readSchemas(this)
   }
 
   /** The metadata document (title, description, licenses, ...), undefined where none was given. */
-  async metadata(): Promise<Document | undefined> {
+  async metadata(options: ReadOptions = {}): Promise<Document | undefined> {
+    options.signal?.throwIfAborted()
     const bytes = await this.get(METADATA_KEY)
     return bytes === undefined ? undefined : decodeDocument(bytes)
   }

@@ -5,6 +5,7 @@
  */
 import { equalBytes } from '../bytes.ts'
 import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
 import { CoppiceError } from '../errors.ts'
 import { formatLink, type Link } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
@@ -22,6 +23,8 @@ export interface Surroundings {
   readonly clock: Clock
   /** 0 <= n < 1: only spreads retries, decides nothing. */
   readonly random: () => number
+  /** What goes on, for those who look for a fault. */
+  readonly log?: Log
 }
 
 /** Where a change of the shown state came from. */
@@ -47,12 +50,14 @@ export class DatabaseState {
   #shown: Snapshot | undefined
   #waiting = new Set<() => void>()
   readonly #closing = new AbortController()
+  readonly #log: Log | undefined
 
-  private constructor(store: Store, { clock, random }: Surroundings, author: Uint8Array, name: string) {
+  private constructor(store: Store, { clock, random, log }: Surroundings, author: Uint8Array, name: string) {
     this.store = store
     this.nodes = new NodeReader(store)
     this.clock = clock
     this.random = random
+    this.#log = log
     this.author = author
     this.name = name
   }
@@ -62,6 +67,11 @@ export class DatabaseState {
     const author = await requireMeta(store, AUTHOR)
     const name = decodeText(await requireMeta(store, NAME))
     return new DatabaseState(store, surroundings, author, name)
+  }
+
+  /** Notes what goes on, for those who look for a fault. */
+  log(message: string, ...values: readonly unknown[]): void {
+    this.#log?.(`%s: ${message}`, this.name, ...values)
   }
 
   /** The state shown now. */

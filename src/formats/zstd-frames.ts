@@ -6,7 +6,7 @@
 import { CoppiceError } from '../errors.ts'
 import type { ByteSource } from './place.ts'
 
-export const ZSTD_MAGIC = 0xfd2fb528
+const ZSTD_MAGIC = 0xfd2fb528
 /** The last four bits are free: sixteen magic numbers of frames that a decoder skips. */
 const SKIPPABLE_MAGIC = 0x184d2a50
 const MAGIC_BYTES = 4

@@ -5,4 +5,4 @@ export type { DialerOptions, HandleOptions, NodeLimits, NodeOptions } from './no
 export { peerIdOfKey } from './libp2p.ts'
 export { parseDialAddress, parseListenAddress } from './address.ts'
 export { createLogger } from './log.ts'
-export type { Log } from './log.ts'
+export type { Log } from '../log.ts'

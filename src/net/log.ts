@@ -6,14 +6,7 @@
 
 import { logger } from '@libp2p/logger'
 import { escapeText } from '../escape.ts'
-
-export interface Log {
-  /** Formats like `console.log`: %s, %d, %o. What peers sent is escaped. */
-  (message: string, ...values: readonly unknown[]): void
-  error(message: string, ...values: readonly unknown[]): void
-  /** Whether anybody sees it, for values that cost something to compute. */
-  readonly enabled: boolean
-}
+import type { Log } from '../log.ts'
 
 /** The log of `coppice:<component>`. */
 export function createLogger(component: string): Log {

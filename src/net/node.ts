@@ -7,6 +7,7 @@ import type { Connection, Stream } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import { CoppiceError } from '../errors.ts'
 import { FRAME_BYTES_MAX } from '../limits.ts'
+import type { Log } from '../log.ts'
 import { serveChannel, type Channel, type ChannelHandler, type PeerDialer } from '../sync/channel.ts'
 import { parseDialAddress, parseListenAddress, peerIdOf } from './address.ts'
 import { dialError } from './dial-error.ts'
@@ -20,7 +21,7 @@ import {
   SEND_STALL_MS,
   STOP_GRACE_MS,
 } from './limits.ts'
-import { createLogger, type Log } from './log.ts'
+import { createLogger } from './log.ts'
 import { StreamChannel } from './stream-channel.ts'
 
 /** The sync protocol's id (protocol.md, 1): a change that old peers cannot follow takes a new one. */

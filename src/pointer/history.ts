@@ -100,7 +100,7 @@ export function isFrontierOf(frontier: Frontier, size: number, root: Uint8Array)
 }
 
 /** 1 bits of an integer below 2^53. */
-export function countOnes(value: number): number {
+function countOnes(value: number): number {
   let ones = 0
   for (let rest = value; rest > 0; rest = Math.floor(rest / 2)) ones += rest % 2
   return ones

@@ -3,7 +3,7 @@ import { isLink } from '../link.ts'
 import type { WriteBatch } from './interface.ts'
 
 /** Longest name of a meta value, in characters. LMDB's own bound for keys is 1978 bytes. */
-export const META_NAME_CHARS_MAX = 128
+const META_NAME_CHARS_MAX = 128
 
 const META_NAME = /^[a-z0-9][a-zA-Z0-9._:/-]{0,127}$/
 
