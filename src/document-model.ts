@@ -20,6 +20,8 @@ export type Document = { readonly [field: string]: FieldValue }
 /** Integers are whatever a signed or an unsigned 64-bit integer can hold, here and in keys. */
 export const INTEGER_MIN: bigint = -(2n ** 63n)
 export const INTEGER_MAX: bigint = 2n ** 64n - 1n
+/** For messages. */
+export const INTEGER_RULE: string = `an integer within 64 bits (${INTEGER_MIN} to ${INTEGER_MAX})`
 
 /** Whether `value` is an integer that documents and keys can hold exactly. */
 export function isInteger64(value: unknown): value is number | bigint {

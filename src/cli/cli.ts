@@ -17,6 +17,8 @@ export class Cli {
   readonly out: Output
   /** Set by a command that has more to say than success: 1 for "no" and "different". */
   exitCode = 0
+  /** The name of the one that runs; '' before the command line was understood. */
+  command = ''
   readonly #controller = new AbortController()
   #ending: Ending | undefined
   #isInputUsed = false

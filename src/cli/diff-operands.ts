@@ -2,15 +2,17 @@
  * What the operands of `coppice diff` mean. Each is a directory (its working or complete state), an address (the newest
  * state served there), or a root, which is looked up in a directory: `--dir`, or else the first directory named.
  *
- *     DIR                 the newest published root against the working state
+ *     DIR                 the newest published root, or the empty state before the first, against the working state
  *     DIR ROOT            ROOT against the working state of DIR
  *     DIR ROOT ROOT       two roots of DIR; in general DIR A B, where roots are those of DIR
  *     A B                 any two
  */
-import type { PullOptions, Snapshot } from '../db/index.ts'
+import { type PullOptions, Snapshot } from '../db/index.ts'
 import { CoppiceError } from '../errors.ts'
 import { escapeText, quoteText } from '../escape.ts'
 import { ADDRESS_SCHEME } from '../pointer/index.ts'
+import { buildTree, Tree } from '../prolly/index.ts'
+import { MemoryStore, Staging } from '../store/index.ts'
 import { type Opened } from './open.ts'
 import { findRoot, parseRoot, renderSigned, type RootName, tryParseRoot } from './roots.ts'
 
@@ -37,7 +39,7 @@ export function classify(text: string): Operand {
 /** @throws {CoppiceError} `USAGE`. */
 export function planDiff(texts: readonly string[], dir: string | undefined): DiffPlan {
   const operands = texts.map(classify)
-  const [first, second, third] = operands
+  const [first, second, third, fourth] = operands
   const home = dir ?? operands.find(({ kind }) => kind === 'directory')?.text
   const missing = operands.find(({ kind }) => kind === 'root')
   if (missing !== undefined && home === undefined) {
@@ -47,6 +49,12 @@ export function planDiff(texts: readonly string[], dir: string | undefined): Dif
     )
   }
   if (first === undefined) throw new CoppiceError('USAGE', 'diff: expected a directory, a root or an address')
+  if (fourth !== undefined) {
+    throw new CoppiceError(
+      'USAGE',
+      `diff: expected two states, or a directory and two states, got ${quoteText(fourth.text)} too; it compares two`,
+    )
+  }
   if (third !== undefined && second !== undefined) {
     if (first.kind === 'directory') return { from: second, to: third, home: dir ?? first.text }
     throw new CoppiceError('USAGE', `diff: expected a directory before two others, got ${quoteText(first.text)}`)
@@ -120,10 +128,7 @@ export class DiffStates {
     const { db } = await this.#open(path)
     const signed = await db.published()
     if (signed === undefined) {
-      throw new CoppiceError(
-        'ROOT_NOT_FOUND',
-        `${escapeText(path)}: expected a published root to compare with, got none yet`,
-      )
+      return { snapshot: await emptySnapshot(), label: `${escapeText(path)}  nothing published: the empty state` }
     }
     return { snapshot: await db.state.at(signed.payload.root), label: `${escapeText(path)}  ${renderSigned(signed)}` }
   }
@@ -146,4 +151,12 @@ export class DiffStates {
     const shown = escapeText(address.split('?')[0] ?? '')
     return { snapshot, label: `${shown}  ${signed === undefined ? snapshot.root : renderSigned(signed)}` }
   }
+}
+
+async function emptySnapshot(): Promise<Snapshot> {
+  const store = new MemoryStore()
+  const staging = new Staging(store)
+  const { root } = await buildTree([], staging)
+  await staging.commit()
+  return new Snapshot(await Tree.open(store, root))
 }

@@ -58,7 +58,7 @@ export async function diffRange(from: Snapshot, to: Snapshot, options: DiffRange
 /** A collection may be in one of the two only. */
 async function schemaIn(from: Snapshot, to: Snapshot, asked: string | undefined): Promise<Schema> {
   const schemaOf = async (snapshot: Snapshot): Promise<Schema> =>
-    await snapshot.collection(await chooseCollection(snapshot, asked)).schema()
+    await snapshot.collection(await chooseCollection(snapshot, asked, '--collection')).schema()
   return await schemaOf(to).catch((error: unknown) => {
     if (isCoppiceError(error, 'COLLECTION_UNKNOWN')) return schemaOf(from)
     throw error

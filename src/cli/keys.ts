@@ -1,16 +1,27 @@
 /** Keys on the command line: parts of a primary key by the types of its collection, and raw keys in hexadecimal digits. */
 import { bytesToHex, hexToBytes } from '../bytes.ts'
 import type { KeyPart, PartType, Schema } from '../db/index.ts'
-import { isInteger64, normalizeInteger, type FieldValue } from '../document-model.ts'
-import { CoppiceError } from '../errors.ts'
-import { quoteText } from '../escape.ts'
+import { INTEGER_RULE, isInteger64, normalizeInteger, type FieldValue } from '../document-model.ts'
+import { CoppiceError, isCoppiceError } from '../errors.ts'
+import { escapeText, quoteText } from '../escape.ts'
 import { parseJsonValue } from '../formats/json-text.ts'
 import type { KeyRange } from '../prolly/index.ts'
+import { renderCounted } from './render.ts'
 
 /** A whole primary key, one argument for each of its fields. @throws {CoppiceError} `KEY_INVALID`. */
 export function parseKey(schema: Schema, texts: readonly string[]): KeyPart[] {
-  if (texts.length !== schema.key.length) throw keyError(schema, `${texts.length} parts`)
+  if (texts.length !== schema.key.length) throw keyError(schema, renderCounted(texts.length, 'part'))
   return texts.map((text, i) => parsePart(schema, i, text))
+}
+
+/** As {@link parseKey}; undefined where `texts` are no key of the collection. */
+export function tryParseKey(schema: Schema, texts: readonly string[]): KeyPart[] | undefined {
+  try {
+    return parseKey(schema, texts)
+  } catch (error) {
+    if (isCoppiceError(error, 'KEY_INVALID')) return undefined
+    throw error
+  }
 }
 
 /**
@@ -34,7 +45,10 @@ function parseJsonParts(text: string): KeyPart[] {
 function parsePart(schema: Schema, index: number, text: string): KeyPart {
   const type = schema.key[index]?.type
   const part = type === undefined ? undefined : partOf(type, text)
-  if (part === undefined) throw keyError(schema, quoteText(text))
+  if (part === undefined) {
+    const isTooLarge = type === 'integer' && /^-?\d+$/.test(text)
+    throw keyError(schema, quoteText(text), isTooLarge ? INTEGER_RULE : describeKey(schema))
+  }
   return part
 }
 
@@ -55,12 +69,13 @@ function partOf(type: PartType, text: string): KeyPart | undefined {
   }
 }
 
-function keyError(schema: Schema, got: string): CoppiceError {
-  const expected = schema.key.map(({ field, type }) => `${field}:${type}`).join(' ')
-  return new CoppiceError(
-    'KEY_INVALID',
-    `key of ${quoteText(schema.collection)}: expected ${quoteText(expected)}, got ${got}`,
-  )
+/** `country:text id:integer`; escaped. */
+export function describeKey(schema: Schema): string {
+  return escapeText(schema.key.map(({ field, type }) => `${field}:${type}`).join(' '))
+}
+
+function keyError(schema: Schema, got: string, expected: string = describeKey(schema)): CoppiceError {
+  return new CoppiceError('KEY_INVALID', `key of ${quoteText(schema.collection)}: expected ${expected}, got ${got}`)
 }
 
 /** @throws {CoppiceError} `USAGE`. */

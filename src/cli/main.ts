@@ -15,7 +15,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const cli = new Cli()
   // A failure outside of the command's own course, in a background task of a library: told in one line like any other.
   process.once('uncaughtException', (error) => {
-    for (const line of renderError(error)) cli.note(line)
+    for (const line of renderError(error, cli.command)) cli.note(line)
     process.exit(EXIT_TROUBLE)
   })
   try {
@@ -37,7 +37,8 @@ function exitCodeOf(error: unknown, cli: Cli): number {
     return EXIT_OF_SIGNAL[signal]
   }
   if (error instanceof CommanderError && error.exitCode === 0) return 0
-  for (const line of renderError(error instanceof CommanderError ? usageOf(error) : error)) cli.note(line)
+  const told = error instanceof CommanderError ? usageOf(error) : error
+  for (const line of renderError(told, cli.command)) cli.note(line)
   return EXIT_TROUBLE
 }
 
@@ -45,5 +46,8 @@ function exitCodeOf(error: unknown, cli: Cli): number {
 function usageOf({ message, code }: CommanderError): CoppiceError {
   if (code === 'commander.help') return new CoppiceError('USAGE', 'expected a command; see coppice --help')
   const text = message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ')
-  return new CoppiceError('USAGE', `${text}; see coppice --help`)
+  // A key such as -5 is taken for an option unless -- ends them.
+  const isShort = code === 'commander.unknownOption' && /'-[^-]/.test(text)
+  const advice = isShort ? 'what begins with - and is no option comes after --, as in get DIR COLLECTION -- -x; ' : ''
+  return new CoppiceError('USAGE', `${text}; ${advice}see coppice --help`)
 }

@@ -7,8 +7,9 @@ import type { Cli } from './cli.ts'
 /** A document of a database's metadata is read by people: far above what anybody writes. */
 const METADATA_BYTES_MAX: number = 1024 * 1024
 
-/** @throws {CoppiceError} `INPUT_NOT_FOUND`, `INPUT_SYNTAX` with the name of the file, `VALUE_TOO_LARGE`. */
+/** @throws {CoppiceError} `INPUT_NOT_FOUND`, `INPUT_SYNTAX`, `DOCUMENT_INVALID` with the name of the file, `VALUE_TOO_LARGE`. */
 export async function readMetadataFile(cli: Cli, path: string): Promise<Document> {
+  const { encodeDocument } = await import('../db/index.ts')
   const { parseJsonDocument, readFileChunks } = await import('../formats/index.ts')
   const source = path === '-' ? cli.input(true) : readFileChunks(path, cli.signal)
   const chunks: Uint8Array[] = []
@@ -25,7 +26,10 @@ export async function readMetadataFile(cli: Cli, path: string): Promise<Document
   }
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))
-    return parseJsonDocument(text, { line: 1, column: 1 })
+    const document = parseJsonDocument(text, { line: 1, column: 1 })
+    // Refused here, before a database is made for it.
+    encodeDocument(document)
+    return document
   } catch (error) {
     if (error instanceof CoppiceError) throw withInputName(error, path)
     throw new CoppiceError('INPUT_SYNTAX', `${escapeText(path)}: expected UTF-8`, { cause: error })

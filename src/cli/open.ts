@@ -31,16 +31,26 @@ export async function closing<R>(db: { close(): Promise<void> }, body: () => Pro
   }
 }
 
-/** The name asked for, or the only one there is. @throws {CoppiceError} `COLLECTION_UNKNOWN`, `USAGE` where there are several. */
-export async function chooseCollection(snapshot: Snapshot, asked: string | undefined): Promise<string> {
+/**
+ * The name asked for, or the only one there is. `how` is what names one: COLLECTION, or --collection.
+ * @throws {CoppiceError} `COLLECTION_UNKNOWN`, `USAGE` where there are several.
+ */
+export async function chooseCollection(snapshot: Snapshot, asked: string | undefined, how: string): Promise<string> {
   if (asked !== undefined) return asked
   const names = (await snapshot.collections()).map(({ collection }) => collection)
   const [only] = names
   if (only !== undefined && names.length === 1) return only
   if (only === undefined)
     throw new CoppiceError('COLLECTION_UNKNOWN', 'collection: expected one, got a database without any')
-  const list = names.slice(0, 20).map(escapeText).join(', ')
-  throw new CoppiceError('USAGE', `collection: expected --collection with one of ${list}, got none`)
+  throw new CoppiceError('USAGE', `collection: expected ${how} to be one of ${listNames(names)}, got none`)
+}
+
+const NAMES_SHOWN_MAX = 20
+
+/** Collections for a message; escaped. */
+export function listNames(names: readonly string[]): string {
+  const shown = names.slice(0, NAMES_SHOWN_MAX).map(escapeText).join(', ')
+  return names.length > NAMES_SHOWN_MAX ? `${shown}, ...` : shown
 }
 
 /** @throws {CoppiceError} `USAGE`. */

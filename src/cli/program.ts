@@ -20,7 +20,7 @@ import { addVerify } from './commands/verify.ts'
 
 const OVERVIEW = `
 DIR is the directory of a database; - is standard input or output. Every command that
-prints results takes --json. Exit codes: 0 success, 1 "no" (get, diff, verify), 2 trouble.
+prints results takes --json. Exit codes: 0 success, 1 "no" (get, del, diff, verify), 2 trouble.
 
 Start here:
   $ coppice init cities
@@ -41,7 +41,24 @@ export function createProgram(cli: Cli): Command {
   for (const add of [addInit, addImport, addPut, addGet, addScan, addDel, addPublish, addServe]) add(program, cli)
   for (const add of [addClone, addPull, addFollow, addStatus, addLog, addDiff, addVerify]) add(program, cli)
   for (const add of [addStats, addExport]) add(program, cli)
+  addHelp(program)
+  program.hook('preAction', (_program, command) => void (cli.command = command.name()))
   return program
+}
+
+/** commander's own answers a command it does not know with the whole overview. */
+function addHelp(program: Command): void {
+  program
+    .helpCommand(false)
+    .command('help')
+    .argument('[COMMAND]')
+    .summary('print help of a command')
+    .action(async (name: string | undefined) => {
+      const command = name === undefined ? program : program.commands.find((each) => each.name() === name)
+      // Parsed as a command it is refused as any other that is unknown, with what it may have meant.
+      if (command === undefined) await program.parseAsync([name ?? ''], { from: 'user' })
+      else command.outputHelp()
+    })
 }
 
 function packageVersion(): string {

@@ -7,11 +7,9 @@ import { type Database, type Replica, serve, type Server } from '../index.ts'
 import { formatLink } from '../link.ts'
 import { peerKeySeed } from '../local.ts'
 import type { Cli } from './cli.ts'
+import type { Opened } from './open.ts'
 
-export interface Served {
-  readonly dir: string
-  readonly db: Database | Replica
-}
+export type Served = Opened & { readonly dir: string }
 
 export interface ServingOptions {
   readonly listen?: readonly string[]
@@ -32,17 +30,24 @@ export async function startServing(cli: Cli, served: readonly Served[], options:
     databases,
     options.listen === undefined ? { peerKey } : { peerKey, listen: options.listen },
   )
-  for (const { dir, db } of served) {
+  for (const { dir, kind, db } of served) {
     const address = server.addressOf(db)
-    if (options.json === true) await cli.out.json({ event: 'serving', name: db.name, dir, address })
-    else await cli.out.line(`serving ${address}`)
-    if ((await db.published()) === undefined) {
-      cli.note(
-        `coppice: ${escapeText(dir)}: nothing is published yet, so there is nothing to serve; see coppice publish`,
-      )
+    const sequence = (await db.published())?.payload.sequence ?? null
+    if (options.json === true) {
+      await cli.out.json({ event: 'serving', name: db.name, dir, address, sequence })
+      continue
     }
+    await cli.out.line(`serving ${address}`)
+    if (sequence === null) await cli.out.line(`  ${describeNothing(kind)}`)
   }
   return server
+}
+
+/** What an address that nothing can be cloned from yet is waiting for. */
+function describeNothing(kind: Served['kind']): string {
+  return kind === 'author'
+    ? 'nothing is published yet, so there is nothing to clone: coppice publish makes the first root'
+    : 'the replica is not complete yet, so there is nothing to clone from it: coppice pull goes on where it stopped'
 }
 
 function requireDistinct(served: readonly Served[]): void {

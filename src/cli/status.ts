@@ -4,6 +4,7 @@ import type { Document, FieldValue } from '../document-model.ts'
 import { escapeText } from '../escape.ts'
 import { formatLink } from '../link.ts'
 import { formatAuthor, type Freshness, getFreshness, type SignedRoot } from '../pointer/index.ts'
+import { describeFreshness } from './freshness.ts'
 import type { Opened } from './open.ts'
 import { renderJson } from './output.ts'
 import { renderBytes, renderCounted, renderTable, renderTime } from './render.ts'
@@ -46,7 +47,9 @@ export type StatusJson = {
   /** The newest signed root accepted; a replica's may be newer than what is complete. */
   readonly newest: SignedRootJson | null
   readonly freshness: Freshness | null
-  /** Why a replica does not go on: a malformed tree, or contradicting roots of the author. */
+  /** Whether the author's key is in the directory, readable, and of this database; false of a replica. */
+  readonly canPublish: boolean
+  /** Why a replica does not go on: a malformed tree, or contradicting roots. Why an author cannot publish: the key. */
   readonly problems: readonly string[]
   /** The addresses a replica asks. */
   readonly peers: readonly string[]
@@ -59,7 +62,8 @@ export function signedRootJson({ payload, message }: SignedRoot): SignedRootJson
   return { sequence, epoch, root: formatLink(root), entries, bytes, issued, expires, message: message ?? null }
 }
 
-export async function readStatus(opened: Opened): Promise<StatusJson> {
+/** `dir` is where `opened` is. */
+export async function readStatus(dir: string, opened: Opened): Promise<StatusJson> {
   const { kind, db } = opened
   const published = await db.published()
   const snapshot = kind === 'replica' && !(await db.isComplete()) ? undefined : await db.snapshot()
@@ -78,7 +82,7 @@ export async function readStatus(opened: Opened): Promise<StatusJson> {
     sequence: signed?.sequence ?? null,
     published: signed,
     unpublished: root !== null && root !== (signed?.root ?? null),
-    ...(await standingOf(opened, published)),
+    ...(await standingOf(dir, opened, published)),
     peers: kind === 'replica' ? await db.peers() : [],
     collections: snapshot === undefined ? [] : await readCollections(snapshot),
     metadata: (await snapshot?.metadata()) ?? null,
@@ -86,20 +90,33 @@ export async function readStatus(opened: Opened): Promise<StatusJson> {
 }
 
 async function standingOf(
+  dir: string,
   { kind, db }: Opened,
   published: SignedRoot | undefined,
-): Promise<Pick<StatusJson, 'newest' | 'freshness' | 'problems'>> {
+): Promise<Pick<StatusJson, 'newest' | 'freshness' | 'canPublish' | 'problems'>> {
   if (kind === 'author') {
     const now = Math.floor(db.state.clock.now() / 1000)
     const freshness = published === undefined ? null : getFreshness(published, now)
-    return { newest: published === undefined ? null : signedRootJson(published), freshness, problems: [] }
+    const { findAuthorKeyProblem } = await import('./author-key.ts')
+    const problem = await findAuthorKeyProblem(dir, db)
+    return {
+      newest: published === undefined ? null : signedRootJson(published),
+      freshness,
+      canPublish: problem === undefined,
+      problems: problem === undefined ? [] : [`cannot be published from here: ${problem.message}`],
+    }
   }
   const { newest, freshness, evidence, invalid } = await db.standing()
   const problems = [
-    ...(invalid === undefined ? [] : [`the newest root is malformed, which is its author's fault: ${invalid}`]),
+    ...(invalid === undefined ? [] : [`the newest root is malformed, which is its author's fault: ${invalid.message}`]),
     ...(evidence.length === 0 ? [] : ['the author signed contradicting roots: evidence is kept']),
   ]
-  return { newest: newest === undefined ? null : signedRootJson(newest), freshness: freshness ?? null, problems }
+  return {
+    newest: newest === undefined ? null : signedRootJson(newest),
+    freshness: freshness ?? null,
+    canPublish: false,
+    problems,
+  }
 }
 
 async function readCollections(snapshot: Snapshot): Promise<CollectionJson[]> {
@@ -121,9 +138,9 @@ export function describeStatus(status: StatusJson): string[] {
     ['address', status.address],
     ['root', root === null ? 'none yet: coppice pull has not completed' : describeRoot(status)],
   ]
-  rows.push(['published', published === null ? 'nothing yet' : describeSigned(published)])
+  rows.push(['published', published === null ? 'nothing published yet' : describeSigned(published)])
   if (published !== null && published.message !== null) rows.push(['message', escapeText(published.message)])
-  if (kind === 'author' && status.unpublished) rows.push(['', 'the working state has changes that are not published'])
+  if (published !== null && status.unpublished) rows.push(['', 'the working state has changes that are not published'])
   if (newest !== null && newest.sequence !== published?.sequence) rows.push(['newest accepted', describeSigned(newest)])
   if (freshness !== null) rows.push(['freshness', describeFreshness(freshness, newest?.expires ?? null)])
   for (const problem of status.problems) rows.push(['problem', escapeText(problem)])
@@ -137,25 +154,14 @@ export function describeStatus(status: StatusJson): string[] {
 }
 
 function describeRoot({ root, entries, bytes, levels }: StatusJson): string {
-  const size = `${renderCounted(entries ?? 0, 'entry', 'entries')}, ${renderBytes(bytes ?? 0)}, ${renderCounted(levels ?? 0, 'level')}`
+  // More than the documents, which are counted beside each collection.
+  const counted = `${renderCounted(entries ?? 0, 'entry', 'entries')}${entries === 0 ? '' : ' with schemas and metadata'}`
+  const size = `${counted}, ${renderBytes(bytes ?? 0)}, ${renderCounted(levels ?? 0, 'level')}`
   return `${root}  ${size}`
 }
 
 function describeSigned({ sequence, root, issued }: SignedRootJson): string {
   return `@${sequence} ${root}  ${renderTime(issued)}`
-}
-
-function describeFreshness(freshness: Freshness, expires: number | null): string {
-  switch (freshness) {
-    case 'fresh':
-      return `fresh until ${renderTime(expires ?? 0)}`
-    case 'expired':
-      return `expired at ${renderTime(expires ?? 0)}: there should be a newer root by now`
-    case 'unbounded':
-      return 'unbounded: its author promised no newer root'
-    case 'future':
-      return 'future: it is issued ahead of the clock of this machine'
-  }
 }
 
 function describeValue(value: FieldValue): string {

@@ -13,6 +13,14 @@ const CODES: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
 export function toFileError(error: unknown, action: string, path: string): CoppiceError {
   if (error instanceof CoppiceError) return error
   const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EACCES' || code === 'EPERM') {
+    // Node's message names the system call, and for files that are written aside a path nobody knows.
+    return new CoppiceError(
+      'STORE_IO',
+      `${path}: ${action} failed: no permission for this user; run as the user it belongs to`,
+      { cause: error, details: { path, action } },
+    )
+  }
   return new CoppiceError(CODES.get(code ?? '') ?? 'STORE_IO', `${path}: ${action} failed: ${message}`, {
     cause: error,
     details: { path, action },

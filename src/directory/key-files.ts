@@ -66,7 +66,7 @@ export async function createKeyFile<Key>(path: string, key: Key, codec: KeyCodec
  * @throws {CoppiceError} `KEY_FILE_INVALID` where it is absent (`details.reason` 'absent'), where others may read or
  * write it ('permissions'), or where it holds no such key ('content'); `STORE_IO`.
  */
-export async function readKeyFile<Key>(path: string, codec: KeyCodec<Key>): Promise<Key> {
+export async function readKeyFile<Key>(path: string, codec: Pick<KeyCodec<Key>, 'decode'>): Promise<Key> {
   let text: string
   try {
     const stats = await stat(path)
@@ -106,7 +106,7 @@ function reasonOf(error: unknown): unknown {
 }
 
 /** Only a coded error of the decoder is passed on, never as a cause: any other may quote what it was given. */
-function decodeKey<Key>(path: string, text: string, codec: KeyCodec<Key>): Key {
+function decodeKey<Key>(path: string, text: string, codec: Pick<KeyCodec<Key>, 'decode'>): Key {
   let key: Key | undefined
   try {
     key = codec.decode(text)

@@ -2,7 +2,7 @@
  * Cells of CSV: types, null, and the guard against formulas. documents.md, 4. Reading a cell is the inverse of writing
  * it, given the column's type.
  */
-import { isInteger64, normalizeInteger, type FieldValue } from '../document-model.ts'
+import { INTEGER_RULE, isInteger64, normalizeInteger, type FieldValue } from '../document-model.ts'
 import { bytesToHex, hexToBytes } from '../bytes.ts'
 import { CoppiceError } from '../errors.ts'
 import { excerptOf } from '../escape.ts'
@@ -56,7 +56,7 @@ export function unguardFormula(text: string): string {
 /** What a cell of that type should look like, for errors. */
 export const CELL_EXPECTED: Readonly<Record<CellType, string>> = {
   text: 'text',
-  integer: 'an integer within 64 bits',
+  integer: INTEGER_RULE,
   number: 'a number',
   boolean: 'true or false',
   bytes: 'an even number of hexadecimal digits',

@@ -104,6 +104,9 @@ class CsvReader {
   }
 
   #header(record: readonly (string | null)[], place: Place): void {
+    // A field may have the empty name, which an export writes in quotes: what is wholly empty is a mistake.
+    const unnamed = record.indexOf(null)
+    if (unnamed >= 0) throw this.#cellError(place, unnamed, `a name for column ${unnamed + 1}`, 'an empty cell')
     const columns = record.map((cell) => unguardFormula(cell ?? ''))
     const twice = columns.findIndex((name, i) => columns.indexOf(name) !== i)
     if (twice >= 0) {
@@ -113,7 +116,14 @@ class CsvReader {
     for (const name of types?.keys() ?? []) {
       if (columns.includes(name)) continue
       const known = columns.map((each) => excerptOf(each)).join(', ')
-      throw new CoppiceError('USAGE', `types: expected a column of the input (${known}), got "${excerptOf(name)}"`)
+      const what = `column "${excerptOf(name)}"`
+      throw new CoppiceError(
+        'USAGE',
+        `${what}: expected it among those of the input (${known}), got none of that name`,
+        {
+          details: { fields: columns },
+        },
+      )
     }
     this.#columns = columns
     this.#types = columns.map((name) => types?.get(name) ?? 'text')
@@ -121,7 +131,12 @@ class CsvReader {
 
   #document(record: readonly (string | null)[], columns: readonly string[], place: Place): Document {
     if (record.length !== columns.length) {
-      throw syntaxError(place, `${columns.length} cells as in the header`, `${record.length}`, this.#textAhead())
+      throw syntaxError(
+        place,
+        `${columns.length} ${columns.length === 1 ? 'cell' : 'cells'} as in the header`,
+        `${record.length}`,
+        this.#textAhead(),
+      )
     }
     const document: Record<string, FieldValue> = {}
     for (let i = 0; i < columns.length; i++) {

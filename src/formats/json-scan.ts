@@ -3,7 +3,7 @@
  * runtime is fast but does not reliably say where it stopped, drops all but the last of equal field names and rounds
  * integers. One pass, no recursion, no values built.
  */
-import { INTEGER_MAX, INTEGER_MIN } from '../document-model.ts'
+import { INTEGER_MAX, INTEGER_MIN, INTEGER_RULE } from '../document-model.ts'
 import { escapeText } from '../escape.ts'
 import { describeCharacter } from './place.ts'
 
@@ -129,7 +129,7 @@ class Scanner {
     if (/^-?[0-9]+$/.test(found)) {
       const integer = found.length > 20 ? undefined : BigInt(found)
       if (integer === undefined || integer < INTEGER_MIN || integer > INTEGER_MAX) {
-        return { at: begin, expected: 'an integer within 64 bits', got: shortened(found) }
+        return { at: begin, expected: INTEGER_RULE, got: shortened(found) }
       }
     } else if (!Number.isFinite(Number(found))) {
       return { at: begin, expected: 'a number within the range of 64-bit floats', got: shortened(found) }

@@ -36,7 +36,7 @@ export class ChangeCounter {
     if (added + updated + removed <= this.#limit) return
     throw new CoppiceError(
       'TOO_MANY_CHANGES',
-      `import: expected at most ${this.#limit} changes, got more (${added} added, ${updated} updated, ${removed} removed so far); nothing was imported`,
+      `import: expected at most ${this.#limit} change${this.#limit === 1 ? '' : 's'}, got more (${added} added, ${updated} updated, ${removed} removed so far); nothing was imported`,
       { details: { limit: this.#limit, added, updated, removed } },
     )
   }

@@ -1,6 +1,6 @@
 /** Bad input of every kind: a message with its code and what to do, exit 2, and nothing lost. */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { suite } from 'uvu'
@@ -37,7 +37,9 @@ test('documents and keys that cannot be', () =>
     assert.match(await fail('KEY_TOO_LONG', ['put', 'db', '--raw', raw], { cwd }), '1024 bytes, got 1025')
     assert.match(await fail('KEY_INVALID', ['get', 'db', 'c', 'x'], { cwd }), 'id:integer')
     assert.match(await fail('KEY_INVALID', ['get', 'db', 'c', '1', '2'], { cwd }), 'id:integer')
-    await fail('COLLECTION_UNKNOWN', ['scan', 'db', 'absent'], { cwd })
+    assert.not.match(await fail('COLLECTION_UNKNOWN', ['scan', 'db', 'absent'], { cwd }), '--key')
+    assert.match(await fail('COLLECTION_UNKNOWN', ['get', 'db', 'x', '1'], { cwd }), 'expected c, or its key alone')
+    assert.match(await fail('USAGE', ['get', 'db', 'c', '-x'], { cwd }), 'comes after --')
     await fail('USAGE', ['get', 'db', '--raw', '0g'], { cwd })
     await fail('USAGE', ['publish', 'db', '-m', 'm'.repeat(161)], { cwd })
     const absent = 'bafyreic4lm5bmtp5lyrxdsd3ujjirp5w7xosmlmfhdc5q4xvmnnke2vhii'
@@ -56,10 +58,13 @@ test('directories that are no database, or not one for this', () =>
     assert.match(await fail('NOT_A_DATABASE', ['status', 'absent'], { cwd }), 'coppice init')
     const root = await prepare(cwd)
     await fail('DATABASE_EXISTS', ['init', 'db'], { cwd })
-    await fail('USAGE', ['init', 'Not A Name'], { cwd })
-    await fail('USAGE', ['init', 'x', '--name', '../up'], { cwd })
+    assert.is((await succeedJson(['init', 'Größe  Zürich (2026)'], { cwd }))['name'], 'gro-e-zurich-2026')
+    assert.match(await fail('USAGE', ['init', '\u65e5\u672c'], { cwd }), '--name: expected 1..48')
+    assert.match(await fail('USAGE', ['init', 'x', '--name', '../up'], { cwd }), '--name: expected 1..48')
     writeFileSync(join(cwd, 'meta.json'), '{"title":')
-    assert.match(await fail('INPUT_SYNTAX', ['init', 'x', '--meta', 'meta.json'], { cwd }), 'meta.json: line 1')
+    const broken = await fail('INPUT_SYNTAX', ['init', 'x', '--meta', 'meta.json'], { cwd })
+    assert.match(broken, 'meta.json: line 1')
+    assert.not.match(broken, /nothing was|--format/)
     await assertRoot(cwd, root)
     const store = await LmdbStore.open(join(cwd, 'db'), 'write')
     await store.write({ meta: new Map([['format', Buffer.from('2')]]) })
@@ -78,6 +83,7 @@ test('a second writer is refused by the first one’s pid, readers go on', () =>
     use(await Database.open(join(cwd, 'db')))
     const line = await fail('STORE_LOCKED', ['put', 'db', 'c', '{"id":3}'], { cwd })
     assert.match(line, `process ${process.pid} `)
+    assert.match(line, /coppice import, or coppice follow/)
     await assertRoot(cwd, root)
   }))
 
@@ -120,7 +126,7 @@ test('a directory without permission, and a file that cannot be written', () =>
   inDirectory(async (cwd) => {
     const root = await prepare(cwd)
     await fail('STORE_IO', ['export', 'db', 'absent/out.ndjson'], { cwd })
-    await fail('INPUT_TYPE_UNKNOWN', ['export', 'db', 'out.xlsx'], { cwd })
+    assert.match(await fail('INPUT_TYPE_UNKNOWN', ['export', 'db', 'out.json'], { cwd }), /output type.*read, never/)
     writeFileSync(join(cwd, 'kept.csv'), 'kept')
     await fail('COLLECTION_UNKNOWN', ['export', 'db', 'kept.csv', '--collection', 'absent'], { cwd })
     assert.is(readFileSync(join(cwd, 'kept.csv'), 'utf8'), 'kept')
@@ -134,7 +140,23 @@ test('a directory without permission, and a file that cannot be written', () =>
     await assertRoot(cwd, root)
   }))
 
+test('a database without its author key, or with another’s', () =>
+  inDirectory(async (cwd) => {
+    await prepare(cwd)
+    await succeed(['init', 'other'], { cwd })
+    assert.is((await succeedJson(['status', 'db'], { cwd }))['canPublish'], true)
+    rmSync(join(cwd, 'db/author.key'))
+    assert.match(await fail('KEY_FILE_INVALID', ['publish', 'db'], { cwd }), /missing: restore it from a copy; without/)
+    assert.is((await succeedJson(['status', 'db'], { cwd }))['canPublish'], false)
+    copyFileSync(join(cwd, 'other/author.key'), join(cwd, 'db/author.key'))
+    assert.match(await fail('KEY_FILE_INVALID', ['publish', 'db'], { cwd }), 'is the key of another author')
+    assert.match(await succeed(['status', 'db'], { cwd }), /problem +cannot be published from here: .*another author/)
+  }))
+
 test('a command line that cannot be', async () => {
+  assert.match(await fail('USAGE', ['help', 'exprt']), "unknown command 'exprt' (Did you mean export?)")
+  await fail('USAGE', ['diff', 'db', '--stat', '--limit', '3'])
+  await fail('USAGE', ['verify', 'db', '@1', '--all'])
   assert.match(await fail('USAGE', ['exprt', 'db']), 'Did you mean export?')
   assert.match(await fail('USAGE', ['status', 'db', '--jsn']), 'Did you mean --json?')
   assert.match(await fail('USAGE', ['status']), "missing required argument 'DIR'")

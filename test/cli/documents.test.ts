@@ -55,7 +55,8 @@ test('put, get, scan and del by typed keys', () =>
       '{"b":{"/":{"bytes":"AP8"}},"id":-5,"country":"BE"}\n',
     )
     const absent = await coppice(['get', 'db', 'c', 'NL', '7'], { cwd })
-    assert.equal(absent, { status: 1, stdout: '', stderr: '' })
+    assert.equal(absent, { status: 1, stdout: '', stderr: 'coppice: no document c["NL",7]\n' })
+    assert.match(await succeed(['get', 'db', 'NL', '1'], { cwd }), '"id":1')
     const countries = async (...args: string[]): Promise<unknown[]> =>
       jsonLines(await succeed(['scan', 'db', 'c', ...args], { cwd })).map(({ country }) => country)
     assert.equal(await countries('--prefix', 'NL'), ['NL', 'NL'])
@@ -109,7 +110,7 @@ test('raw rows: byte keys and values in hexadecimal', () =>
       '{"key":"00ff","value":""}\n',
     )
     const some = await coppice(['get', 'db', '--raw', '01', '02', '0xff'], { cwd })
-    assert.equal(some, { status: 1, stdout: '{"key":"01","value":"00"}\n{"key":"ff","value":"01"}\n', stderr: '' })
+    assert.equal(some, { status: 1, stdout: '{"key":"01","value":"00"}\n{"key":"ff","value":"01"}\n', stderr: 'coppice: no row with the key 02\n' }) // prettier-ignore
     assert.is((await succeedJson(['del', 'db', '--raw', '01', 'ff'], { cwd }))['deleted'], 2)
     await succeed(['put', 'db', '--raw', '{"value":"aa","key":"03"}'], { cwd })
     const replaced = await succeedJson(['import', 'db', '-', '--raw', '--replace'], {

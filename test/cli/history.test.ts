@@ -12,7 +12,7 @@ import { inDirectory } from '../support/temporary-directory.ts'
 const test = suite('cli/history')
 
 const STATUS_KEYS =
-  'kind name author address root entries bytes levels sequence published unpublished newest freshness problems peers collections metadata'
+  'kind name author address root entries bytes levels sequence published unpublished newest freshness canPublish problems peers collections metadata'
 
 /** Two published states and one change on top; gives the three roots. */
 async function prepare(cwd: string): Promise<[string, string, string]> {
@@ -68,9 +68,20 @@ test('publish, status, log, and reading earlier states', () =>
     const again = await succeedJson(['publish', 'db'], { cwd })
     assert.equal([again['isNew'], again['sequence']], [true, 3])
     assert.is((await succeedJson(['publish', 'db', '-m', 'x'], { cwd }))['isNew'], false)
+    assert.match(
+      await succeed(['publish', 'db', '-m', 'x'], { cwd }),
+      /nothing was signed, and --message not used; --renew/,
+    )
     const renewed = await succeedJson(['publish', 'db', '--renew', '--expires', '1d'], { cwd })
     assert.equal([renewed['isNew'], renewed['sequence'], renewed['root']], [true, 4, third])
     assert.is((renewed['expires'] as number) - (renewed['issued'] as number), 86_400)
+    // Back to the first state, published with an empty message and no promise after one.
+    const raw = await succeed(['export', 'db', '-', '--raw', '--at', '@1'], { cwd })
+    const back = await succeedJson(['import', 'db', '-', '--raw', '--replace'], { cwd, input: raw })
+    assert.is(back['root'], first)
+    assert.match(await succeed(['publish', 'db', '-m', ''], { cwd }), /no newer root is promised from now on: @4 said/)
+    const [newest] = jsonLines(await succeed(['log', 'db', '--json', '--limit', '1'], { cwd }))
+    assert.equal([newest?.['message'], newest?.['root']], [null, first])
   }))
 
 test('diff in all its forms', () =>
@@ -116,7 +127,10 @@ test('diff in all its forms', () =>
     assert.equal([limited.status, limited.stdout], [1, '+ metadata\n'])
     assert.match(limited.stderr, 'more changes follow')
     await succeed(['init', 'other'], { cwd })
+    assert.is(await diff('other'), '')
     assert.match(await diff('db', 'other', '--stat'), /total +0 added, 4 removed, 0 changed/)
+    await succeed(['put', 'other', 'c', '{"id":1}', '--key', 'id'], { cwd })
+    assert.is(await diff('other', '--keys'), '+ schema of c\n+ c[1]\n')
     await fail('USAGE', ['diff', '@1', '@2'], { cwd })
     await fail('ROOT_NOT_FOUND', ['diff', 'db', '@9'], { cwd })
   }))
@@ -135,7 +149,7 @@ test('verify and stats, sound and damaged', () =>
         [1, 'valid', 0],
       ],
     )
-    assert.match(await succeed(['verify', 'db', '@1'], { cwd }), `@1 ${first}: sound: 1 node`)
+    assert.match(await succeed(['verify', 'db', '--at', '@1'], { cwd }), `@1 ${first}: sound: 1 node`)
     assert.match(await succeed(['verify', 'db', third], { cwd }), 'sound')
     const stats = await succeedJson(['stats', 'db'], { cwd })
     const levels = stats['levels'] as { nodes: number; entries: number }[]

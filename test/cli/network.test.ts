@@ -1,8 +1,13 @@
 /** Serving, cloning, pulling and following between real processes over TCP on loopback. */
 import { readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { Replica } from '../../src/db/index.ts'
+import { createDatabaseDirectory } from '../../src/directory/index.ts'
+import { createSigner } from '../../src/pointer/index.ts'
 import { coppice, fail, jsonLines, start, succeed, succeedJson } from '../support/command-line.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
 
@@ -23,7 +28,7 @@ test('serve, clone, publish, pull, diff against what is served', () =>
     await prepare(cwd)
     await succeed(['init', 'second'], { cwd })
     const server = use(start(['serve', 'db', 'second'], { cwd }))
-    await server.line(/^serving .*\n.*second\?peer=.*$/m)
+    await server.line(/^serving .*\nserving .*second\?peer=.*\n {2}nothing is published yet/m)
     const address = (await server.line(/^serving coppice:k51\S+\/db\?peer=\S+$/m)).slice('serving '.length)
     const cloned = await succeedJson(['clone', address, 'copy'], { cwd })
     const [peer] = cloned['peers'] as Record<string, unknown>[]
@@ -51,15 +56,22 @@ test('serve, clone, publish, pull, diff against what is served', () =>
     assert.ok((pulled['bytesReceived'] as number) < 20_000, 'only what changed')
     assert.ok((cloned['bytesReceived'] as number) > (copy['bytes'] as number) * 0.9)
     assert.is((await succeedJson(['pull', 'copy'], { cwd }))['changed'], false)
+    await succeed(['publish', 'db', '--renew', '--expires', '1s'], { cwd })
+    await succeed(['pull', 'copy'], { cwd })
+    await delay(1100)
+    assert.match(await succeed(['pull', 'copy'], { cwd }), /^up to date at @3 .*\nexpired at /)
     await fail('DATABASE_EXISTS', ['clone', address, 'copy'], { cwd })
     await fail('DATABASE_KIND', ['put', 'copy', 'c', '{"id":1}'], { cwd })
     assert.equal(
       jsonLines(await succeed(['log', 'copy', '--json'], { cwd })).map(({ sequence }) => sequence),
-      [2, 1],
+      [3, 2, 1],
     )
     assert.is((await server.end('SIGTERM')).status, 0)
     const offline = await fail('NO_PEER_LEFT', ['pull', 'copy'], { cwd })
-    assert.match(offline, /\/ip4\/127.0.0.1\/tcp\/\d+\/p2p\/\S+: unreachable .*nothing listens there/)
+    assert.match(
+      offline,
+      /: (\/ip4\/127.0.0.1\/tcp\/\d+\/p2p\/\S+): unreachable \(connection refused: nothing listens there\)/,
+    )
     assert.is(
       (await succeedJson(['status', 'copy'], { cwd }))['root'],
       pulled['to'] && (pulled['to'] as { root: string }).root,
@@ -90,6 +102,9 @@ test('follow goes on, survives a server that goes away, and passes on what it ha
     )
     const ended = await follower.end('SIGINT')
     assert.is(ended.status, 0)
+    const notes = ended.stderr.trimEnd().split('\n')
+    assert.match(ended.stderr, 'coppice: NO_PEER_LEFT: ')
+    assert.is(notes.length, new Set(notes).size, ended.stderr)
   }))
 
 test('addresses and peers that are none', () =>
@@ -104,13 +119,25 @@ test('addresses and peers that are none', () =>
       fail('LISTEN_FAILED', ['serve', 'db', '--listen', '/ip4/192.0.2.1/tcp/4001'], { cwd }),
       fail('USAGE', ['serve', 'db', 'db'], { cwd }),
     ])
+    assert.match(await fail('ADDRESS_INVALID', ['clone', String(address), 'x', '--peer', 'foo'], { cwd }), '--peer: expected a multiaddr such as /ip4/') // prettier-ignore
     assert.match(await fail('NO_PEER_LEFT', ['clone', String(address), 'lonely'], { cwd }), 'no peer to ask')
     const refused = `${String(address)}?peer=/ip4/127.0.0.1/tcp/1`
     assert.match(await fail('NO_PEER_LEFT', ['clone', refused, 'copy'], { cwd }), 'nothing listens there')
+    await fail('NOT_A_DATABASE', ['status', 'copy'], { cwd })
+  }))
+
+test('a replica that is not complete yet', () =>
+  inDirectory(async (cwd, use) => {
+    const peers = ['/ip4/127.0.0.1/tcp/1']
+    const author = createSigner(new Uint8Array(32).fill(7)).publicKey
+    const prepare = () => Promise.resolve(Replica.initialMeta(author, 'cities', peers))
+    await (await createDatabaseDirectory(join(cwd, 'copy'), { kind: 'replica', prepare })).close()
     const status = await succeedJson(['status', 'copy'], { cwd })
-    assert.equal([status['root'], status['peers']], [null, ['/ip4/127.0.0.1/tcp/1']])
+    assert.equal([status['root'], status['peers'], status['canPublish']], [null, peers, false])
     assert.match(await succeed(['status', 'copy'], { cwd }), 'none yet')
     await fail('ROOT_NOT_FOUND', ['scan', 'copy', 'c'], { cwd })
+    const server = use(start(['serve', 'copy'], { cwd }))
+    assert.match(await server.line(/^serving .*\n.*\n/m), 'the replica is not complete yet')
   }))
 
 test.run()

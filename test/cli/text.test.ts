@@ -1,15 +1,17 @@
 /** From text to meaning and back, without a process: options, keys, numbers, the lines of a diff. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { adviceFor } from '../../src/cli/advice.ts'
 import { parseChangeLimit, parseCount, parseDuration, parseNames } from '../../src/cli/arguments.ts'
 import { classify, planDiff } from '../../src/cli/diff-operands.ts'
+import { FollowReport } from '../../src/cli/follow-report.ts'
 import { renderChange } from '../../src/cli/diff-text.ts'
 import { parseKey, parseKeyStart, parseRawRange } from '../../src/cli/keys.ts'
 import { renderJson } from '../../src/cli/output.ts'
 import { renderBytes, renderCount, renderCounted, renderShare, renderTime } from '../../src/cli/render.ts'
 import { parseRoot } from '../../src/cli/roots.ts'
 import { meaningOfKey, type RowValue, Schema } from '../../src/db/index.ts'
-import { isCoppiceError, type ErrorCode } from '../../src/errors.ts'
+import { CoppiceError, isCoppiceError, type ErrorCode } from '../../src/errors.ts'
 
 const test = suite('cli/text')
 
@@ -45,6 +47,8 @@ test('keys by the types of their collection', () => {
   const bad = [['a', '1.5'], ['a', '18446744073709551616'], ['a', ''], ['a', '1', 'x'], ['a', '1', '1', 'yes'], ['a', '1', '1', 'true', 'abc']] // prettier-ignore
   for (const texts of bad) refuses('KEY_INVALID', () => parseKeyStart(schema, texts.join(',')))
   refuses('KEY_INVALID', () => parseKey(schema, ['a', '1']))
+  assert.throws(() => parseKey(schema, ['a']), /got 1 part$/)
+  assert.throws(() => parseKeyStart(schema, 'a,18446744073709551616'), /-9223372036854775808 to 18446744073709551615/)
   // The last part of a key may hold commas.
   assert.equal(parseKeyStart(new Schema('c', [{ field: 't', type: 'text' }]), 'a,b,c'), ['a,b,c'])
 })
@@ -76,7 +80,7 @@ test('roots and the operands of diff', () => {
   assert.is(plan('a', 'coppice:x/y'), 'directory a | address coppice:x/y | a')
   assert.equal(planDiff(['@1', '@2'], 'a').home, 'a')
   assert.equal(planDiff(['@1'], 'a').to, { kind: 'directory', text: 'a' })
-  for (const texts of [['@1', '@2'], ['@1'], [], ['@1', 'a', 'b'], ['coppice:x/y']]) refuses('USAGE', () => planDiff(texts, undefined)) // prettier-ignore
+  for (const texts of [['@1', '@2'], ['@1'], [], ['@1', 'a', 'b'], ['a', '@1', '@2', '@3'], ['coppice:x/y']]) refuses('USAGE', () => planDiff(texts, undefined)) // prettier-ignore
 })
 
 test('one change as lines', () => {
@@ -112,6 +116,40 @@ test('JSON that is exact and harmless', () => {
   assert.ok(/^[ -~]*$/.test(text))
   assert.is((JSON.parse(text) as { text: string }).text, value.text)
   assert.match(text, '"big":18446744073709551615,"bytes":{"/":{"bytes":"/w"}}')
+})
+
+test('advice where it applies', () => {
+  const advice = (code: ErrorCode, command: string, details = {}): string =>
+    adviceFor(new CoppiceError(code, '', { details }), command) ?? ''
+  for (const code of ['KEY_INVALID', 'INPUT_SYNTAX', 'KEY_TOO_LONG', 'VALUE_TOO_LARGE', 'DOCUMENT_INVALID'] as const) {
+    for (const command of ['get', 'scan', 'publish', 'init', 'diff']) assert.is(advice(code, command), '', code)
+    assert.match(advice(code, 'put'), 'nothing was written')
+  }
+  assert.match(advice('INPUT_SYNTAX', 'import', { line: 1, column: 1 }), '--format')
+  assert.not.match(advice('INPUT_SYNTAX', 'import', { line: 7, column: 1 }), '--format')
+  assert.match(advice('STORE_LOCKED', 'pull'), 'a running coppice follow, which pulls by itself')
+})
+
+test('what goes wrong while following is told once', () => {
+  const notes: string[] = []
+  const report = new FollowReport((line) => void notes.push(line))
+  const name = '/ip4/192.0.2.7/tcp/4001/p2p/12D3KooW'
+  const failed = (reason: string, details = {}): void => {
+    const peers = [{ name, outcome: 'unreachable', reason: `peer ${name} cannot be reached: ${reason}` }]
+    report.failed(new CoppiceError('NO_PEER_LEFT', 'long', { details: { peers, ...details } }))
+  }
+  for (const reason of ['timed out', 'timed out', 'refused', 'refused']) failed(reason)
+  report.answered()
+  report.succeeded()
+  assert.is(notes.length, 3)
+  assert.match(notes[0] ?? '', new RegExp(`^coppice: NO_PEER_LEFT: .*: ${name}: unreachable \\(timed out\\); trying`))
+  assert.match(notes[2] ?? '', 'connected again')
+  // Peers that answer and lack blocks do so again and again.
+  for (let i = 0; i < 3; i++) {
+    failed('lost', { root: 'bafy' })
+    report.answered()
+  }
+  assert.is(notes.length, 4)
 })
 
 test.run()

@@ -100,7 +100,7 @@ test('documents without a proper key', () => {
   }
   assert.is(failure(() => new Schema('x', [{ field: 'constructor', type: 'text' }]).keyOf({})).code, 'KEY_INVALID')
   assert.is(failure(() => cities.keyOf({ country: 'x'.repeat(2000), id: 1 })).code, 'KEY_TOO_LONG')
-  assert.match(failure(() => cities.keyFor(['NL'])).message, 'expected country:text, id:integer, got 1 parts')
+  assert.match(failure(() => cities.keyFor(['NL'])).message, 'expected country:text, id:integer, got 1 part')
   assert.match(failure(() => cities.keyFor(['NL', 'x'])).message, 'key field "id" of "cities": expected an integer')
 })
 

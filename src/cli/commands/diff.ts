@@ -1,12 +1,12 @@
 /** `coppice diff`: what differs between two states, wherever they are. Exit codes as of diff(1). */
 import type { Command } from 'commander'
+import { CoppiceError } from '../../errors.ts'
 import type { PullProgress } from '../../sync/index.ts'
 import { parseCount } from '../arguments.ts'
 import { EXIT_DIFFERENT, type Cli } from '../cli.ts'
 import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
 import type { DiffPrinter, DiffRangeOptions } from '../diff.ts'
 import { Pacer } from '../pacer.ts'
-import { describePull } from '../pull-report.ts'
 
 interface DiffOptions extends JsonOption, DiffRangeOptions {
   readonly stat?: true
@@ -22,13 +22,14 @@ export function addDiff(program: Command, cli: Cli): void {
     notes: `
 STATE is a directory (its working state), the address of a served database (its newest state), @SEQUENCE or
 the CID of a root. Roots are looked up in --dir, else in the first directory named:
-  diff DIR             what is not published yet
+  diff DIR             what is not published yet: everything, before the first publish
   diff DIR @3          @3 against the working state
   diff DIR @2 @3       two published states
   diff DIR1 DIR2       the same for a CID or an address in place of either
 Of an address, only what DIR lacks is fetched, into a temporary place.
 --from and --to take the first parts of a primary key of --collection (default: the only one), with commas
-between, or a JSON array; with --raw a byte key in hexadecimal. --json prints one change to a line.`,
+between, or a JSON array; with --raw a byte key in hexadecimal. A range holds its --from and not its --to,
+as that of --start and --end in coppice scan. --json prints one change to a line.`,
     examples: [
       'diff cities @1 @2 --stat',
       'diff copy "coppice:k51...?peer=..." --keys',
@@ -50,7 +51,11 @@ between, or a JSON array; with --raw a byte key in hexadecimal. --json prints on
 
 async function diff(cli: Cli, texts: readonly string[], options: DiffOptions): Promise<void> {
   const { DiffStates, planDiff } = await import('../diff-operands.ts')
+  const { describePull } = await import('../pull-report.ts')
   const { signal } = cli
+  if (options.stat === true && options.limit !== undefined) {
+    throw new CoppiceError('USAGE', 'diff: expected one of --stat and --limit, got both; --stat counts every change')
+  }
   const plan = planDiff(texts, options.dir)
   let pulled: PullProgress | undefined
   const progress = cli.progress((seconds) => (pulled === undefined ? 'connecting' : describePull(pulled, seconds)))
@@ -61,11 +66,7 @@ async function diff(cli: Cli, texts: readonly string[], options: DiffOptions): P
     progress.end()
     const { createPrinter, diffRange } = await import('../diff.ts')
     const range = await diffRange(from.snapshot, to.snapshot, options)
-    await print(
-      cli,
-      createPrinter(options, from, to, { ...range, signal }),
-      options.stat === true ? undefined : options.limit,
-    )
+    await print(cli, createPrinter(options, from, to, { ...range, signal }), options.limit)
   } finally {
     progress.end()
     await states.close()

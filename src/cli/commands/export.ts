@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { Snapshot } from '../../db/index.ts'
 import { CoppiceError } from '../../errors.ts'
-import { escapeText } from '../../escape.ts'
+import { escapeText, quoteText } from '../../escape.ts'
 import type { ExportFormat } from '../../transfer/index.ts'
 import { parseChoice } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
@@ -30,12 +30,13 @@ export function addExport(program: Command, cli: Cli): void {
 FILE ends in .ndjson, .jsonl or .csv, and .gz or .zst after that compresses; without FILE, or with -, NDJSON
 goes to standard output. The file appears when it is complete. With --raw every key and value is written,
 schemas and metadata too, as NDJSON lines {"key":"<hex>","value":"<hex>"}.
-Importing NDJSON or raw lines again gives the same root. CSV guards text that a spreadsheet would take for
+NDJSON imported into a collection with the same --key and --types gives the same root again, and so does --raw
+with everything; CSV turns fields that are absent into null. CSV guards text that a spreadsheet would take for
 a formula with a quote in front, which import takes away.`,
     examples: [
       'export cities cities.ndjson.zst',
       'export cities cities.csv --collection cities --at @3',
-      'export cities --raw > all',
+      'export cities - --raw --at @1 | coppice import cities - --raw --replace      (back to @1)',
     ],
   })
     .argument('<DIR>', 'the database')
@@ -64,12 +65,13 @@ async function exportTo(cli: Cli, dir: string, file: string | undefined, options
 /** @throws {CoppiceError} `INPUT_TYPE_UNKNOWN` for a name that says no format, or one that is not written. */
 async function formatOf(file: string | undefined, isRaw: boolean): Promise<ExportFormat> {
   if (file === undefined || isRaw) return 'ndjson'
-  const { requireTypeOfName } = await import('../../formats/index.ts')
-  const { format } = requireTypeOfName(file)
-  if (format !== 'json') return format
+  const { typeOfName } = await import('../../formats/index.ts')
+  const format = typeOfName(file)?.format
+  if (format !== undefined && format !== 'json') return format
+  const note = format === 'json' ? ' (a JSON array is read, never written)' : ''
   throw new CoppiceError(
     'INPUT_TYPE_UNKNOWN',
-    `${escapeText(file)}: expected .ndjson or .csv, got .json: an array is only read`,
+    `output type: expected .ndjson, .jsonl or .csv, each also with .gz or .zst, got ${quoteText(file)}${note}`,
   )
 }
 
@@ -82,7 +84,7 @@ async function chunksOf(
   const { exportDocuments, exportRaw } = await import('../../transfer/index.ts')
   const { parseColumnTypes } = await import('../../formats/index.ts')
   if (options.raw === true) return exportRaw(snapshot, { signal })
-  const collection = await chooseCollection(snapshot, options.collection)
+  const collection = await chooseCollection(snapshot, options.collection, '--collection')
   const types = options.types === undefined ? undefined : parseColumnTypes(options.types)
   return exportDocuments(snapshot, { collection, format, types, signal })
 }

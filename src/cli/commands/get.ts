@@ -1,9 +1,13 @@
 /** `coppice get`: one document by its primary key, or raw rows by their keys. */
 import type { Command } from 'commander'
+import { bytesToHex } from '../../bytes.ts'
+import type { KeyPart, Schema, Snapshot } from '../../db/index.ts'
+import { CoppiceError, isCoppiceError } from '../../errors.ts'
+import { quoteText, renderKey } from '../../escape.ts'
 import { EXIT_DIFFERENT, type Cli } from '../cli.ts'
 import { addCommand } from '../command.ts'
-import { parseKey, parseRawKey, rawRow } from '../keys.ts'
-import { reading, requireArgument } from '../open.ts'
+import { describeKey, parseKey, parseRawKey, rawRow, tryParseKey } from '../keys.ts'
+import { listNames, reading, requireArgument } from '../open.ts'
 import { parseRoot, type RootName, snapshotAt } from '../roots.ts'
 
 interface GetOptions {
@@ -16,30 +20,68 @@ export function addGet(program: Command, cli: Cli): void {
     name: 'get',
     summary: 'print the document with a primary key as JSON; exit 1 where there is none',
     notes: `
-KEY is one argument for each field of the primary key, by its type; bytes in hexadecimal digits.
+KEY is one argument for each field of the primary key, by its type; bytes in hexadecimal digits. COLLECTION
+may be left out where there is only one. A KEY that begins with - comes after --.
 With --raw there is no COLLECTION: each KEY is a byte key in hexadecimal, and each row found is printed
 as {"key":"<hex>","value":"<hex>"}; exit 1 where one is missing.`,
-    examples: ['get cities cities NL 2759794', 'get cities cities NL 2759794 --at @3', 'get db --raw 6b6579'],
+    examples: ['get world cities NL 2759794', 'get world cities NL 2759794 --at @3', 'get db --raw 6b6579'],
   })
     .argument('<DIR>', 'the database')
-    .argument('[COLLECTION]', 'the collection')
+    .argument('[COLLECTION]', 'the collection (default: the only one)')
     .argument('[KEY...]', 'the primary key')
     .option('--at <ROOT>', 'of an earlier state: @SEQUENCE or CID', parseRoot)
     .option('--raw', 'byte keys and values in hexadecimal')
     .option('--json', 'print JSON: what it does anyway')
     .action((dir: string, collection: string | undefined, key: readonly string[], options: GetOptions) => {
       const first = requireArgument(collection, options.raw === true ? 'KEY' : 'COLLECTION')
-      return options.raw === true ? getRaw(cli, dir, [first, ...key], options) : get(cli, dir, first, key, options)
+      return (options.raw === true ? getRaw : get)(cli, dir, [first, ...key], options)
     })
 }
 
-async function get(cli: Cli, dir: string, name: string, key: readonly string[], options: GetOptions): Promise<void> {
+async function get(cli: Cli, dir: string, words: readonly string[], options: GetOptions): Promise<void> {
   await reading(dir, async (opened) => {
-    const collection = (await snapshotAt(opened, options.at)).collection(name)
-    const document = await collection.get(parseKey(await collection.schema(), key))
-    if (document === undefined) cli.exitCode = EXIT_DIFFERENT
-    else await cli.out.json(document)
+    const snapshot = await snapshotAt(opened, options.at)
+    const { schema, key } = await findKey(snapshot, words)
+    const document = await snapshot.collection(schema.collection).get(key)
+    if (document !== undefined) return await cli.out.json(document)
+    cli.exitCode = EXIT_DIFFERENT
+    cli.note(`coppice: no document ${schema.collection}${renderKey(key)}`)
   })
+}
+
+/** What `COLLECTION KEY...` means, or `KEY...` alone where there is one collection only. */
+async function findKey(
+  snapshot: Snapshot,
+  words: readonly string[],
+): Promise<{ readonly schema: Schema; readonly key: KeyPart[] }> {
+  const [first = '', ...rest] = words
+  const named = await findSchema(snapshot, first)
+  if (named !== undefined) return { schema: named, key: parseKey(named, rest) }
+  const schemas = await snapshot.collections()
+  const [only, ...others] = schemas
+  const key = only === undefined || others.length > 0 ? undefined : tryParseKey(only, words)
+  if (only !== undefined && key !== undefined) return { schema: only, key }
+  const names = schemas.map(({ collection }) => collection)
+  const expected =
+    only === undefined
+      ? 'one that exists, in a database that has some'
+      : others.length > 0
+        ? `one of ${listNames(names)}`
+        : `${listNames(names)}, or its key alone (${describeKey(only)})`
+  throw new CoppiceError(
+    'COLLECTION_UNKNOWN',
+    `collection ${quoteText(first)}: expected ${expected}; coppice get DIR COLLECTION KEY...`,
+  )
+}
+
+/** Undefined where there is no collection of that name, or none can be. */
+async function findSchema(snapshot: Snapshot, name: string): Promise<Schema | undefined> {
+  try {
+    return await snapshot.collection(name).schema()
+  } catch (error) {
+    if (isCoppiceError(error, 'COLLECTION_UNKNOWN') || isCoppiceError(error, 'KEY_INVALID')) return undefined
+    throw error
+  }
 }
 
 async function getRaw(cli: Cli, dir: string, texts: readonly string[], options: GetOptions): Promise<void> {
@@ -48,8 +90,12 @@ async function getRaw(cli: Cli, dir: string, texts: readonly string[], options: 
     const snapshot = await snapshotAt(opened, options.at)
     for (const key of keys) {
       const value = await snapshot.get(key)
-      if (value === undefined) cli.exitCode = EXIT_DIFFERENT
-      else await cli.out.json(rawRow(key, value))
+      if (value !== undefined) {
+        await cli.out.json(rawRow(key, value))
+        continue
+      }
+      cli.exitCode = EXIT_DIFFERENT
+      cli.note(`coppice: no row with the key ${bytesToHex(key)}`)
     }
   })
 }

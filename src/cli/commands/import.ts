@@ -35,8 +35,11 @@ export function addImport(program: Command, cli: Cli): void {
 FILE is NDJSON (.ndjson, .jsonl), an array (.json) or CSV (.csv), each also .gz or .zst; without FILE, or
 with -, standard input. The collection is --collection, else the one named as the file, else the only one
 there is, else a new one named as the file. A new collection needs --key, the fields of its primary key.
-Cells of CSV are text unless --types says otherwise: text, integer, number, boolean, bytes, json.
-With --raw the input is NDJSON lines {"key":"<hex>","value":"<hex>"}, of the whole database.`,
+Cells of CSV are text unless --types says otherwise: text, integer, number, boolean, bytes, json; those of key
+fields have the types of the key. A column that is not text in the collection has to be named in --types.
+With --raw the input is NDJSON lines {"key":"<hex>","value":"<hex>"}, of the whole database.
+What was exported as NDJSON gives the same root again in a collection with the same --key and --types, and so
+does --raw with everything; CSV turns fields that are absent into null.`,
     examples: [
       'import cities cities.csv --key country,id --types id:integer,population:integer',
       'import cities new-release.ndjson.zst --collection cities --replace --max-changes 5%',
@@ -103,9 +106,10 @@ async function defaultCollection(db: Database, input: Input, isKeyDeclared: bool
   const [only] = names
   if (only !== undefined && names.length === 1 && !isKeyDeclared) return only
   if (own !== undefined && (isKeyDeclared || names.length === 0)) return own
+  const hint = own === undefined ? '' : `, or --key FIELD,... for a new one named ${escapeText(own)} as the file`
   throw new CoppiceError(
     'USAGE',
-    'collection: expected --collection NAME, since neither the file nor the database says which',
+    `collection: expected --collection NAME, since neither the file nor the database says which${hint}`,
   )
 }
 
@@ -118,7 +122,9 @@ function collectionNameOf(path: string): string | undefined {
 }
 
 function isAboutInput({ code, details }: CoppiceError): boolean {
-  return code === 'INPUT_SYNTAX' || code === 'INPUT_DUPLICATE_KEY' || details['line'] !== undefined
+  return (
+    code === 'INPUT_SYNTAX' || code === 'INPUT_EMPTY' || code === 'INPUT_DUPLICATE_KEY' || details['line'] !== undefined
+  )
 }
 
 /** A file or standard input, counted as it is read. */
@@ -151,7 +157,7 @@ async function openInput(cli: Cli, file: string | undefined): Promise<Input> {
   const input: Input = {
     path: file ?? '-',
     name: isStandard ? undefined : file,
-    chunks: counted(isStandard ? cli.input(file === '-') : readFileChunks(file, cli.signal)),
+    chunks: counted(isStandard ? cli.input(file === '-') : await begun(readFileChunks(file, cli.signal))),
     records: 0,
     describe: (seconds) => {
       const share = size === undefined ? renderBytes(bytes) : `${renderShare(bytes, size)} of ${renderBytes(size)}`
@@ -160,6 +166,16 @@ async function openInput(cli: Cli, file: string | undefined): Promise<Input> {
     },
   }
   return input
+}
+
+/** `source` with its first item read: a file that is not there is told before anything else. */
+async function begun<T>(source: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
+  const first = await source.next()
+  async function* whole(): AsyncGenerator<T> {
+    if (first.done !== true) yield first.value
+    yield* source
+  }
+  return whole()
 }
 
 async function report(cli: Cli, options: ImportCommandOptions, imported: Imported): Promise<void> {

@@ -2,7 +2,9 @@
 import type { Command } from 'commander'
 import { basename, resolve } from 'node:path'
 import { CoppiceError } from '../../errors.ts'
-import { escapeText } from '../../escape.ts'
+import { escapeText, quoteText } from '../../escape.ts'
+import { isDatabaseName, NAME_BYTES_MAX, NAME_RULE } from '../../pointer/name.ts'
+import { usageError } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
 import { readMetadataFile } from '../metadata.ts'
@@ -19,18 +21,19 @@ export function addInit(program: Command, cli: Cli): void {
     summary: 'make a new, empty database with a new author key',
     notes:
       'The name stays for ever, with the author key in DIR/author.key: keep a copy of that file, and show it to nobody.\n' +
+      `It is ${NAME_RULE};\nwithout --name it is made from the last part of DIR.\n` +
       'A metadata FILE is a JSON object: title, description, licenses, sources, homepage and whatever else.',
     examples: ['init cities', 'init data/cities --name world-cities --meta about.json'],
   })
     .argument('<DIR>', 'an absent or empty directory')
-    .option('--name <NAME>', 'name of the database (default: the last part of DIR)')
+    .option('--name <NAME>', 'name of the database (default: made from the last part of DIR)', parseName)
     .option('--meta <FILE>', 'metadata document, JSON; - reads standard input')
     .option(...JSON_OPTION)
     .action((dir: string, options: InitOptions) => init(cli, dir, options))
 }
 
 async function init(cli: Cli, dir: string, options: InitOptions): Promise<void> {
-  const name = options.name ?? (await nameOf(dir))
+  const name = options.name ?? nameOf(dir)
   const metadata = options.meta === undefined ? undefined : await readMetadataFile(cli, options.meta)
   const { Database } = await import('../../index.ts')
   const db = await Database.create(dir, { name })
@@ -47,12 +50,25 @@ async function init(cli: Cli, dir: string, options: InitOptions): Promise<void> 
   })
 }
 
-async function nameOf(dir: string): Promise<string> {
-  const { isDatabaseName, NAME_RULE } = await import('../../pointer/index.ts')
-  const name = basename(resolve(dir))
+function parseName(text: string): string {
+  if (!isDatabaseName(text)) throw usageError('--name', NAME_RULE, text)
+  return text
+}
+
+/** `zurich-2026` of `Zürich (2026)`. @throws {CoppiceError} `USAGE` where nothing is left. */
+function nameOf(dir: string): string {
+  const base = basename(resolve(dir))
+  const name = base
+    .normalize('NFKD')
+    .replaceAll(/\p{M}/gu, '')
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9._-]+|\.{2,}/g, '-')
+    .replace(/^[^a-z0-9]+/, '')
+    .slice(0, NAME_BYTES_MAX)
+    .replace(/[^a-z0-9]+$/, '')
   if (isDatabaseName(name)) return name
   throw new CoppiceError(
     'USAGE',
-    `name: expected --name with ${NAME_RULE}, since the directory's ${escapeText(JSON.stringify(name))} is none`,
+    `--name: expected ${NAME_RULE}, since none can be made from the directory's ${quoteText(base)}`,
   )
 }

@@ -21,7 +21,8 @@ export function addScan(program: Command, cli: Cli): void {
     summary: 'print documents in the order of their keys, one JSON to a line',
     notes: `
 --prefix, --start and --end take the first parts of a primary key, with commas between, or a JSON array:
-NL,2759794 or '["NL",2759794]'. A range holds its start and not its end.
+NL,2759794 or '["NL",2759794]'. Parts are whole: of the key (country, id), NL is a prefix of ["NL",2759794]
+and N is of none. A range holds its --start and not its --end, as that of --from and --to in coppice diff.
 With --raw they are byte keys in hexadecimal, and rows are printed as {"key":"<hex>","value":"<hex>"}.`,
     examples: [
       'scan cities cities --prefix NL --limit 10',
@@ -31,7 +32,7 @@ With --raw they are byte keys in hexadecimal, and rows are printed as {"key":"<h
   })
     .argument('<DIR>', 'the database')
     .argument('[COLLECTION]', 'the collection (default: the only one)')
-    .option('--prefix <KEY>', 'only keys that begin with this')
+    .option('--prefix <KEY>', 'only keys that begin with these parts')
     .option('--start <KEY>', 'from this key on')
     .option('--end <KEY>', 'up to this key, not included')
     .option('--reverse', 'from the last to the first')
@@ -53,7 +54,7 @@ async function scan(cli: Cli, dir: string, name: string | undefined, options: Sc
       for await (const { key, value } of pacer.over(rows)) await cli.out.json(rawRow(key, value))
       return
     }
-    const collection = snapshot.collection(await chooseCollection(snapshot, name))
+    const collection = snapshot.collection(await chooseCollection(snapshot, name, 'COLLECTION'))
     const range = parseDocumentRange(await collection.schema(), options)
     const documents = collection.scan({ ...range, reverse, limit, signal })
     for await (const document of pacer.over(documents)) await cli.out.json(document)

@@ -16,11 +16,18 @@ export function addServe(program: Command, cli: Cli): void {
       'serve one or several databases to anybody, until Ctrl-C; other processes may import and publish meanwhile',
     notes: `
 Prints "serving ADDRESS" for each database, and "announced NAME @SEQUENCE ROOT" within a second of a new
-signed root. Only what is published is served. It listens on loopback unless told otherwise.`,
+signed root. Only what is published is served.
+Addresses hold the network identity of the machine, which is kept in the first DIR: keep that one first.
+Without --listen it is reached from this machine only, at a port that follows from that identity and stays
+the same. To be reached from others: --listen /ip4/0.0.0.0/tcp/4001.`,
     examples: ['serve cities', 'serve cities copy-of-another --listen /ip4/0.0.0.0/tcp/4001'],
   })
     .argument('<DIR...>', 'databases and replicas')
-    .option('--listen <MULTIADDR>', 'where to listen; may be repeated (default: a free port of loopback)', collect)
+    .option(
+      '--listen <MULTIADDR>',
+      'where to listen; may be repeated (default: loopback, always the same port)',
+      collect,
+    )
     .option('--json', 'print one JSON to a line for each event')
     .action((dirs: readonly string[], options: ServeCommandOptions) => serve(cli, dirs, options))
 }
@@ -30,7 +37,7 @@ async function serve(cli: Cli, dirs: readonly string[], options: ServeCommandOpt
   const { openDirectory } = await import('../../index.ts')
   const served: Served[] = []
   try {
-    for (const dir of dirs) served.push({ dir, db: (await openDirectory(dir, { access: 'read' })).db })
+    for (const dir of dirs) served.push({ dir, ...(await openDirectory(dir, { access: 'read' })) })
     const server = await startServing(cli, served, options)
     try {
       await Promise.all(served.map(({ db }) => announce(cli, db, options)))

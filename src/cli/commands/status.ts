@@ -21,7 +21,7 @@ Freshness is of the newest signed root: fresh, expired, unbounded (its author pr
 async function status(cli: Cli, dir: string, options: JsonOption): Promise<void> {
   const { describeStatus, readStatus } = await import('../status.ts')
   await reading(dir, async (opened) => {
-    const found = await readStatus(opened)
+    const found = await readStatus(dir, opened)
     if (options.json === true) await cli.out.json({ ...found })
     else for (const line of describeStatus(found)) await cli.out.line(line)
   })

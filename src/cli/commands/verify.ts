@@ -1,5 +1,6 @@
 /** `coppice verify`: every block of a tree read and checked against what its author signed. */
 import type { Command } from 'commander'
+import { CoppiceError } from '../../errors.ts'
 import type { SignedRoot } from '../../pointer/index.ts'
 import type { CheckProblem, CheckReport } from '../../prolly/index.ts'
 import { EXIT_DIFFERENT, type Cli } from '../cli.ts'
@@ -12,6 +13,7 @@ import type { VerifyTarget } from '../verify.ts'
 
 interface VerifyOptions extends JsonOption {
   readonly all?: true
+  readonly at?: RootName
 }
 
 export function addVerify(program: Command, cli: Cli): void {
@@ -25,9 +27,19 @@ store), corrupt (other bytes than the CID's: the disk's fault), malformed (the a
   })
     .argument('<DIR>', 'the database')
     .argument('[ROOT]', '@SEQUENCE or the CID of a root', parseRoot)
+    .option('--at <ROOT>', 'the same as ROOT, as other commands have it', parseRoot)
     .option('--all', 'every state that is held')
     .option('--json', 'print one JSON to a line for each state')
-    .action((dir: string, root: RootName | undefined, options: VerifyOptions) => verify(cli, dir, root, options))
+    .action((dir: string, root: RootName | undefined, options: VerifyOptions) =>
+      verify(cli, dir, chooseRoot(root, options), options),
+    )
+}
+
+/** @throws {CoppiceError} `USAGE` for more than one choice. */
+function chooseRoot(root: RootName | undefined, { at, all }: VerifyOptions): RootName | undefined {
+  const choices = [root, at, all].filter((choice) => choice !== undefined)
+  if (choices.length > 1) throw new CoppiceError('USAGE', 'verify: expected one of ROOT, --at and --all, got several')
+  return root ?? at
 }
 
 async function verify(cli: Cli, dir: string, root: RootName | undefined, options: VerifyOptions): Promise<void> {

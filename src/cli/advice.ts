@@ -1,0 +1,86 @@
+/**
+ * What to do about an error, in the words of the command line: the library's messages know nothing of options. The same code means
+ * different things to different commands, so each piece of advice says when it holds.
+ */
+import type { CoppiceError, ErrorCode } from '../errors.ts'
+
+/** Undefined where there is nothing to add. `command` is '' before one is known. */
+type Advise = (error: CoppiceError, command: string) => string | undefined
+
+const WRITING: ReadonlySet<string> = new Set(['import', 'put', 'del'])
+const PULLING: ReadonlySet<string> = new Set(['clone', 'pull', 'follow'])
+
+const always =
+  (text: string): Advise =>
+  () =>
+    text
+
+/** For what reads rows into the database: none of them is there after an error. */
+const whereWritten =
+  (text: string): Advise =>
+  (_error, command) =>
+    WRITING.has(command) ? `nothing was written; ${text}` : undefined
+
+const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
+  ADDRESS_INVALID: ({ details }) =>
+    'offset' in details
+      ? 'coppice serve prints addresses: coppice:k51.../NAME?peer=/ip4/.../tcp/.../p2p/...'
+      : undefined,
+  COLLECTION_UNKNOWN: (_error, command) =>
+    command === 'import' || command === 'put'
+      ? 'a new collection needs --key FIELD,...; coppice status lists those that exist'
+      : 'coppice status lists the collections',
+  DATABASE_KIND: always('change the database itself, and publish it there; a replica follows with coppice pull'),
+  DOCUMENT_INVALID: whereWritten('correct the document'),
+  INPUT_DUPLICATE_KEY: whereWritten('keep one of the two, or choose another --key'),
+  INPUT_NOT_FOUND: always('check the path; - reads standard input'),
+  INPUT_SYNTAX: adviseSyntax,
+  INPUT_TYPE_UNKNOWN: (_error, command) =>
+    command === 'export' ? 'or name it with --format ndjson or csv' : 'with --format ndjson, json or csv',
+  KEY_FILE_INVALID: (_error, command) =>
+    command === 'publish' ? 'without its own author.key nobody can publish a database' : undefined,
+  KEY_INVALID: adviseKey,
+  KEY_TOO_LONG: whereWritten('choose shorter keys'),
+  NO_PEER_LEFT: (_error, command) =>
+    command === 'follow' ? undefined : 'check that a peer serves it and can be reached; what is here already stays',
+  PEER_UNREACHABLE: always('check the address and that coppice serve runs there'),
+  SCHEMA_MISMATCH: ({ details }) =>
+    'types' in details
+      ? 'nothing was written'
+      : 'a key never changes: leave --key and --types out, or import into another collection',
+  STORE_LOCKED: (_error, command) =>
+    PULLING.has(command)
+      ? 'it may be a running coppice follow, which pulls by itself; reading and coppice serve go on meanwhile'
+      : 'it may be a coppice import, or coppice follow of a replica; reading and coppice serve go on meanwhile',
+  TOO_MANY_CHANGES: always('check the input; if it is right, raise --max-changes or leave it out'),
+  TREE_MALFORMED: always('its author published a broken tree: tell the author; the last complete state stays'),
+  EQUIVOCATION: always('its author signed two different histories: tell the author; the last complete state stays'),
+  USAGE: ({ details }) => suspectSeparator(details['fields']),
+  VALUE_TOO_LARGE: whereWritten('split the value'),
+}
+
+export function adviceFor(error: CoppiceError, command: string): string | undefined {
+  return ADVICE[error.code]?.(error, command)
+}
+
+/** The format is in doubt only where not even the beginning of a file could be read. */
+function adviseSyntax({ details }: CoppiceError, command: string): string | undefined {
+  if (command === 'put') return 'nothing was written'
+  if (command !== 'import') return undefined
+  const isAtStart = details['line'] === undefined || (details['line'] === 1 && details['column'] === 1)
+  return `nothing was written; correct the input${isAtStart ? ', or name its format with --format' : ''}`
+}
+
+function adviseKey({ details }: CoppiceError, command: string): string | undefined {
+  if (!WRITING.has(command)) return undefined
+  const shown = 'coppice status shows the key of each collection'
+  const known = command === 'import' ? `${shown}; a new one needs --collection NAME --key FIELD,...` : shown
+  return `nothing was written; ${suspectSeparator(details['fields']) ?? known}`
+}
+
+/** `fields`: those a record has. One field whose name holds the separators of other tables was meant to be several. */
+function suspectSeparator(fields: unknown): string | undefined {
+  const [only, ...others] = Array.isArray(fields) ? (fields as unknown[]) : []
+  if (typeof only !== 'string' || others.length > 0 || !/[;\t]/.test(only)) return undefined
+  return `its cells seem to be separated by ${only.includes(';') ? 'semicolons' : 'tabs'}, where CSV has commas`
+}
