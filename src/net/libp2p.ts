@@ -7,10 +7,13 @@ import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
+import { HostQuota } from './host-quota.ts'
 import {
+  CONNECTIONS_PER_HOST_MAX,
   CONNECTIONS_PER_HOST_PER_SECOND_MAX,
   DIAL_TIMEOUT_MS,
   HANDSHAKES_MAX,
+  HANDSHAKES_PER_HOST_MAX,
   PING_INTERVAL_MS,
   PING_TIMEOUT_MS,
   STREAM_WINDOW_BYTES_MAX,
@@ -27,7 +30,7 @@ export interface Libp2pSettings {
 
 /** A libp2p node, not started. */
 export async function createLibp2pNode(settings: Libp2pSettings): Promise<Libp2p> {
-  return createLibp2p({
+  const libp2p = await createLibp2p({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', settings.peerKey),
     nodeInfo: { name: 'coppice', version: '1', userAgent: 'coppice' },
@@ -41,6 +44,10 @@ export async function createLibp2pNode(settings: Libp2pSettings): Promise<Libp2p
         streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX },
       }),
     ],
+    connectionGater: new HostQuota({
+      connectionsMax: CONNECTIONS_PER_HOST_MAX,
+      handshakesMax: HANDSHAKES_PER_HOST_MAX,
+    }),
     connectionManager: {
       maxConnections: settings.connectionsMax,
       inboundConnectionThreshold: CONNECTIONS_PER_HOST_PER_SECOND_MAX,
@@ -55,6 +62,11 @@ export async function createLibp2pNode(settings: Libp2pSettings): Promise<Libp2p
     },
     services: { identify: identify(), ping: ping() },
   })
+  // What identify told is kept for hours otherwise, up to 8 KiB for every peer id that ever came by.
+  libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => {
+    libp2p.peerStore.delete(peer).catch(() => {})
+  })
+  return libp2p
 }
 
 /** The peer id, as in addresses, of the network identity with this 32-byte seed. */

@@ -32,13 +32,16 @@ export const CHANNELS_PER_PEER_MAX = 16
 export const CHANNELS_MAX = 1_024
 /** Connections, in both directions; libp2p's default is 300. */
 export const CONNECTIONS_MAX = 512
+/** Incoming connections of one host: a quarter, so that it takes several to keep everybody else out. */
+export const CONNECTIONS_PER_HOST_MAX = 128
 /**
  * Connections one host may open in a second before the rest are refused. libp2p's 5 hits everybody behind one address
  * translator, and every test on loopback.
  */
 export const CONNECTIONS_PER_HOST_PER_SECOND_MAX = 100
-/** Incoming connections that have not finished their handshake yet. */
-export const HANDSHAKES_MAX = 64
+/** Incoming connections that have not finished their handshake yet: of all hosts, and of one. Each has 10 s. */
+export const HANDSHAKES_MAX = 256
+export const HANDSHAKES_PER_HOST_MAX = 32
 /** Streams of one connection, of any protocol (ours, identify, ping), negotiated or not. */
 export const STREAMS_PER_CONNECTION_MAX = 64
 

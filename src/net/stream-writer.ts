@@ -53,7 +53,19 @@ export class StreamWriter {
     return this.#bytesSent
   }
 
-  async send(frame: Uint8Array): Promise<void> {
+  /** Not async, which would keep `frame` in memory, besides its copy in the stream, for as long as the peer takes. */
+  send(frame: Uint8Array): Promise<void> {
+    try {
+      this.#enqueue(frame)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    if (this.#unsentBytes() < UNSENT_BYTES_MAX) return Promise.resolve()
+    this.#watchForStall()
+    return (this.#room ??= Promise.withResolvers()).promise
+  }
+
+  #enqueue(frame: Uint8Array): void {
     assertFrame(frame)
     if (this.#failure !== undefined) throw this.#failure
     if (this.#ending !== undefined) throw this.#lost('closed by this side')
@@ -62,9 +74,6 @@ export class StreamWriter {
     this.#bytesSent += FRAME_HEADER_BYTES + frame.length
     if (this.#queuedBytes >= WRITE_BATCH_BYTES) this.#flush()
     else this.#immediate ??= setImmediate(this.#flush)
-    if (this.#unsentBytes() < UNSENT_BYTES_MAX) return
-    this.#watchForStall()
-    await (this.#room ??= Promise.withResolvers()).promise
   }
 
   /** Hands over everything queued and ends our side. Idempotent; never rejects. */

@@ -14,7 +14,8 @@ import type { Format, TreeRef } from '../prolly/index.ts'
 import { Bell } from './bell.ts'
 import { Frontier, type Want } from './frontier.ts'
 import { BLOCK_REQUESTS_PER_PEER, BUSY_WAIT_MS, BYTES_PER_TURN, HEDGE_AFTER_MS } from './limits.ts'
-import { type Debt, describePeers, PeerTally } from './peer-tally.ts'
+import { describePeers, PeerTally } from './peer-tally.ts'
+import { type Question, Questions } from './questions.ts'
 import type { PeerReport, PullProgress, PullReport } from './report.ts'
 import type { Blocks, Session } from './session.ts'
 import { type PullStore, VerifiedWriter } from './verified-writer.ts'
@@ -59,18 +60,6 @@ export async function fetchTree(
   return new TreeFetch(target, sessions, store, options).run()
 }
 
-/** Blocks asked of one peer together. */
-interface Question {
-  readonly session: Session
-  readonly wants: readonly Want[]
-  readonly askedAt: number
-  /** When the peer was last seen to send anything, and what it had sent by then. */
-  heardAt: number
-  heardBytes: number
-  /** Another peer was asked too, or this is that second time. */
-  hedged: boolean
-}
-
 /** No question is smaller than this for the sake of sharing work. */
 const SHARE_LINKS_MIN = 8
 
@@ -85,7 +74,7 @@ class TreeFetch {
   readonly #finished: PromiseWithResolvers<void> = Promise.withResolvers()
   readonly #over = new AbortController()
   /** Questions without an answer. */
-  readonly #questions = new Set<Question>()
+  readonly #questions = new Questions()
   /** Peers that said of a want that they do not have it, and had not promised to. */
   readonly #lacking = new WeakMap<Want, Set<Session>>()
   /** Questions asked and answers being worked on, busy peers included. */
@@ -176,20 +165,31 @@ class TreeFetch {
   }
 
   #nextQuestion(session: Session): Question | undefined {
-    // A session may still owe answers to an earlier pull.
-    if (!this.#mayAsk(session) || session.blockRequests >= BLOCK_REQUESTS_PER_PEER) return undefined
-    const lacks = (want: Want): boolean => this.#lacking.get(want)?.has(session) === true
+    // A session may still owe answers to an earlier pull. Whoever has not sent anything yet can hold up one question only.
+    const atOnce = this.#tally.isProven(session) ? BLOCK_REQUESTS_PER_PEER : 1
+    if (!this.#mayAsk(session) || session.blockRequests >= atOnce) return undefined
+    const lacks = (want: Want): boolean => this.#lacks(session, want)
     const wants = this.#frontier.take(this.#share(), ANSWER_BYTES_MAX, lacks)
-    if (wants.length > 0) return this.#question(session, wants, false)
-    const overdue = this.#overdueWants(session).filter((want) => !lacks(want))
-    if (overdue.length === 0) return undefined
+    if (wants.length > 0) return this.#question(session, wants, 0)
+    const now = this.#options.clock.now()
+    const debt = this.#questions.takeOverdue(session, now, (question) => !this.#hasBetter(session, question))
+    const overdue = debt?.wants.filter((want) => !want.settled && !lacks(want)) ?? []
+    if (debt === undefined || overdue.length === 0) return undefined
     this.#frontier.askAgain(overdue)
-    return this.#question(session, overdue, true)
+    return this.#question(session, overdue, debt.depth + 1)
   }
 
-  #question(session: Session, wants: readonly Want[], hedged: boolean): Question {
+  #question(session: Session, wants: readonly Want[], depth: number): Question {
     const askedAt = this.#options.clock.now()
-    return { session, wants, askedAt, heardAt: askedAt, heardBytes: session.traffic.bytesReceived, hedged }
+    return {
+      session,
+      wants,
+      askedAt,
+      heardAt: askedAt,
+      heardBytes: session.traffic.bytesReceived,
+      depth,
+      hedged: false,
+    }
   }
 
   /** Peers that announced the root come first: of others a "not here" is to be expected. */
@@ -207,15 +207,17 @@ class TreeFetch {
     return Math.min(REQUEST_LINKS_MAX, Math.max(SHARE_LINKS_MIN, share))
   }
 
-  /** What another peer has owed for long, to be asked for once more. */
-  #overdueWants(session: Session): Want[] {
-    const before = this.#options.clock.now() - HEDGE_AFTER_MS
-    for (const question of this.#questions) {
-      if (question.hedged || question.session === session || question.askedAt > before) continue
-      question.hedged = true
-      return question.wants.filter((want) => !want.settled)
-    }
-    return []
+  /** Whether a peer that has proven itself is free to help out with the question, and `session` has not. */
+  #hasBetter(session: Session, { session: debtor, wants }: Question): boolean {
+    if (this.#tally.isProven(session)) return false
+    return this.#sessions.some((other) => {
+      if (other === debtor || !this.#mayAsk(other) || !this.#tally.isProven(other)) return false
+      return other.blockRequests < BLOCK_REQUESTS_PER_PEER && !wants.some((want) => this.#lacks(other, want))
+    })
+  }
+
+  #lacks(session: Session, want: Want): boolean {
+    return this.#lacking.get(want)?.has(session) === true
   }
 
   async #ask(question: Question): Promise<void> {
@@ -315,8 +317,7 @@ class TreeFetch {
     if (this.#isOver || this.#looking || this.#frontier.isDone) return
     if (this.#handling > 0) return
     const possible = this.#sessions.some(
-      (session) =>
-        this.#mayAsk(session) && this.#frontier.someReady((want) => this.#lacking.get(want)?.has(session) !== true),
+      (session) => this.#mayAsk(session) && this.#frontier.someReady((want) => !this.#lacks(session, want)),
     )
     if (possible) return
     const peers = this.#tally.report(() => undefined)
@@ -333,13 +334,7 @@ class TreeFetch {
       } catch {
         return
       }
-      const now = this.#options.clock.now()
-      for (const question of this.#questions) {
-        const { bytesReceived } = question.session.traffic
-        if (bytesReceived === question.heardBytes) continue
-        question.heardBytes = bytesReceived
-        question.heardAt = now
-      }
+      this.#questions.listen(this.#options.clock.now())
       this.#bell.ring()
     }
   }
@@ -364,7 +359,7 @@ class TreeFetch {
 
   #report(): PullReport {
     const { blocksHeld, blocksDamaged, entriesSkipped, roundTrips } = this.#frontier.counts
-    const peers = this.#tally.report((session) => this.#debtOf(session))
+    const peers = this.#tally.report((session) => this.#questions.debtOf(session, this.#options.clock.now()))
     const progress = this.#progress()
     this.#options.onProgress?.(progress)
     return {
@@ -377,15 +372,5 @@ class TreeFetch {
       roundTrips: Math.max(1, roundTrips),
       peers,
     }
-  }
-
-  /** What a peer owed for long when others had done its work: it is named, and may pay later. */
-  #debtOf(session: Session): Debt | undefined {
-    const now = this.#options.clock.now()
-    for (const question of this.#questions) {
-      const ms = now - question.askedAt
-      if (question.session === session && ms >= HEDGE_AFTER_MS) return { ms, quietMs: now - question.heardAt }
-    }
-    return undefined
   }
 }

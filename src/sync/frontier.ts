@@ -8,7 +8,7 @@
  * it. Places are looked at depth first and only while few internal nodes are under way, so that what is remembered is
  * bounded by those and not by the tree: about INTERNAL_NODES_MAX times the children of a node.
  */
-import { copyBytes, EMPTY_BYTES } from '../bytes.ts'
+import { copyBytes } from '../bytes.ts'
 import { CoppiceError } from '../errors.ts'
 import { formatLink, type Link, linkMapKey, matchesLink } from '../link.ts'
 import {
@@ -23,12 +23,13 @@ import {
   RAW_VALUE_BYTES_MAX,
   rootClaim,
   type TreeRef,
+  valueRecord,
   type VerifiedNode,
   verifyHeldNode,
   verifyNode,
   verifyValue,
 } from '../prolly/index.ts'
-import { BYTES_PER_TURN, INTERNAL_NODES_MAX, READY_BLOCKS_MAX } from './limits.ts'
+import { BYTES_PER_TURN, INTERNAL_NODES_MAX, READY_BLOCKS_MAX, SHARED_PLACES_MAX } from './limits.ts'
 import { isInternal, linkOf, mismatch, type NodePlace, type Place, tooLarge, type ValuePlace } from './place.ts'
 import { Subtree } from './subtree.ts'
 import type { VerifiedWriter } from './verified-writer.ts'
@@ -84,6 +85,8 @@ export class Frontier {
   readonly #open = new Map<string, OpenWant>()
   /** Wants of internal nodes among them. */
   #internalOpen = 0
+  /** Places behind the first of each want. */
+  #sharedPlaces = 0
   #done = false
   #bytesThisTurn = 0
 
@@ -105,7 +108,7 @@ export class Frontier {
 
   /** Places and wants held in memory now: bounded whatever the size of the tree. */
   get rememberedCount(): number {
-    return this.#places.length + this.#open.size
+    return this.#places.length + this.#open.size + this.#sharedPlaces
   }
 
   /**
@@ -119,11 +122,13 @@ export class Frontier {
       const place = this.#places.at(-1)
       if (place === undefined || this.#ready.length >= READY_BLOCKS_MAX) return
       if (isInternal(place) && this.#internalOpen >= INTERNAL_NODES_MAX) return
-      this.#places.pop()
       const key = linkMapKey(linkOf(place))
       const open = this.#open.get(key)
+      if (open !== undefined && this.#sharedPlaces >= SHARED_PLACES_MAX) return
+      this.#places.pop()
       if (open !== undefined) {
         open.places.push(place)
+        this.#sharedPlaces++
         continue
       }
       const settled = this.#settleHere(place)
@@ -146,7 +151,7 @@ export class Frontier {
       const want = this.#ready.pop()
       if (want === undefined) break
       if (want.settled) continue
-      if (skip?.(want) === true) {
+      if (!this.#mayTake(want) || skip?.(want) === true) {
         left.push(want)
         continue
       }
@@ -164,7 +169,12 @@ export class Frontier {
 
   /** Whether any want that can be taken passes `test`. */
   someReady(test: (want: Want) => boolean): boolean {
-    return this.#ready.some((want) => !want.settled && test(want))
+    return this.#ready.some((want) => !want.settled && this.#mayTake(want) && test(want))
+  }
+
+  /** While too many places wait for what others asked for, only that is worth asking for: leaves would bring more of them. */
+  #mayTake(want: OpenWant): boolean {
+    return this.#sharedPlaces < SHARED_PLACES_MAX || want.places.length > 1
   }
 
   /** `wants`, which somebody owes, are asked for once more. */
@@ -213,6 +223,7 @@ export class Frontier {
     want.settled = true
     this.#open.delete(want.key)
     if (want.internal) this.#internalOpen--
+    this.#sharedPlaces -= want.places.length - 1
   }
 
   #want(place: Place, key: string): void {
@@ -304,17 +315,7 @@ export class Frontier {
   #keep(place: Place, bytes: Uint8Array, verified: Verified, trips: number): void {
     if (place.kind === 'value') {
       this.#countValue(place)
-      const link = copyBytes(place.ref.link)
-      const none = EMPTY_BYTES
-      this.#writer.putRecord({
-        link,
-        level: -1,
-        entries: 0,
-        bytes: bytes.length,
-        firstKey: none,
-        lastKey: none,
-        spineClosed: true,
-      })
+      this.#writer.putRecord(valueRecord(copyBytes(place.ref.link), bytes.length))
       this.#complete(place.parent.completeValue())
       return
     }

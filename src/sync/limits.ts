@@ -19,8 +19,8 @@ export const BLOCK_REQUESTS_PER_PEER = 2
 export const HELLO_TIMEOUT_MS = 10_000
 /** Once one peer has said hello, the others get this long: the newest root is wanted, one dead peer must not delay every pull. */
 export const STRAGGLER_MS = 2_000
-/** Dials under way at once. */
-export const DIALS_MAX = 16
+/** Dials under way at once: as many as an address may name, so that peers that never answer do not hold up the next. */
+export const DIALS_MAX = 32
 
 /** How long a peer may owe an answer without sending anything, or send less than the minimum rate. */
 export const PATIENCE_MS = 10_000
@@ -31,10 +31,12 @@ export const ANSWER_ALLOWANCE_MS = 1_000
 /** How often patience is counted. */
 export const WATCH_INTERVAL_MS = 1_000
 
-/** Work that one peer owes for this long is also given to an idle one, at most one. */
+/** Work that one peer owes for this long is also given to an idle one; what that one owes for twice as long, to a third, and so on. */
 export const HEDGE_AFTER_MS = 1_000
 /** How long a busy peer is left alone, plus up to as much again at random. */
 export const BUSY_WAIT_MS = 500
+/** A peer that has said so for this long, and nothing else, is given up. */
+export const BUSY_MS_MAX = 60_000
 
 /** Waiting for roots: a peer is listened to once in this time when it always has news, and in the other when it has none and says so early. */
 export const NEWS_INTERVAL_MS = 1_000
@@ -46,6 +48,11 @@ export const WRITE_BYTES_MAX: number = 2 * 1024 * 1024
 export const BYTES_PER_TURN: number = 1024 * 1024
 /** Blocks known to be missing and waiting to be asked for: enough for two requests of several peers. */
 export const READY_BLOCKS_MAX = 4096
+/**
+ * Places that wait for a block which another place has asked for. An author may let any number of rows refer to one value,
+ * and each place keeps its leaf in memory until the value is here.
+ */
+export const SHARED_PLACES_MAX = 4096
 /**
  * Internal nodes asked for and not yet here. Each brings up to 360 children (80 as a rule), so this bounds what has to
  * be remembered, whatever the size of the tree.

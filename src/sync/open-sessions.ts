@@ -12,6 +12,8 @@ import { type HelloOptions, Session } from './session.ts'
 export interface OpenOptions {
   readonly clock: Clock
   readonly signal?: AbortSignal | undefined
+  /** How long the others get once one has answered; Infinity: as long as each takes. STRAGGLER_MS where absent. */
+  readonly stragglerMs?: number
 }
 
 export interface OpenedSessions {
@@ -19,6 +21,8 @@ export interface OpenedSessions {
   readonly sessions: readonly Session[]
   /** Peers without a session, and why. */
   readonly failed: readonly PeerReport[]
+  /** Of these, the ones that were not waited for: worth another try, when those that were quick are of no use. */
+  readonly late: readonly PeerDialer[]
 }
 
 /**
@@ -48,16 +52,19 @@ export async function openSessions(
 class Opening implements OpenedSessions {
   readonly sessions: Session[] = []
   readonly failed: PeerReport[] = []
+  readonly late: PeerDialer[] = []
   readonly #hello: HelloOptions
   readonly #clock: Clock
+  readonly #stragglerMs: number
   /** Aborts when the stragglers' time is up. */
   readonly #cutoff = new AbortController()
   readonly #over = new AbortController()
   readonly #signal: AbortSignal
 
-  constructor(hello: HelloOptions, { clock, signal }: OpenOptions) {
+  constructor(hello: HelloOptions, { clock, signal, stragglerMs = STRAGGLER_MS }: OpenOptions) {
     this.#hello = hello
     this.#clock = clock
+    this.#stragglerMs = stragglerMs
     this.#signal = signal === undefined ? this.#cutoff.signal : AbortSignal.any([signal, this.#cutoff.signal])
   }
 
@@ -90,8 +97,9 @@ class Opening implements OpenedSessions {
   }
 
   async #cutOffStragglers(): Promise<void> {
+    if (this.#stragglerMs === Infinity) return
     try {
-      await this.#clock.sleep(STRAGGLER_MS, this.#over.signal)
+      await this.#clock.sleep(this.#stragglerMs, this.#over.signal)
       this.#cutoff.abort(new Error('did not connect in time'))
     } catch {
       // All peers have answered or failed.
@@ -99,6 +107,7 @@ class Opening implements OpenedSessions {
   }
 
   #note(dialer: PeerDialer, session: Session | undefined, reason: string, error?: unknown): void {
+    if (this.#cutoff.signal.aborted) this.late.push(dialer)
     const { bytesReceived, bytesSent } = session?.traffic ?? { bytesReceived: 0, bytesSent: 0 }
     const fault = session?.end?.fault ?? (isCoppiceError(error, 'PEER_PROTOCOL') ? 'protocol' : 'unreachable')
     this.failed.push({

@@ -32,6 +32,11 @@ export class PeerTally {
     return this.#bySession.get(session)?.holds === true
   }
 
+  /** Whether any block of the peer was used. */
+  isProven(session: Session): boolean {
+    return (this.#bySession.get(session)?.blocks ?? 0) > 0
+  }
+
   /** A block of the peer was verified and used. */
   noteBlock(session: Session): void {
     const entry = this.#bySession.get(session)

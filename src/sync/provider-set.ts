@@ -54,7 +54,7 @@ export class ProviderSet {
 
   /** A ChannelHandler: serves the channel until it ends. Rejects as {@link Provider.serve}. */
   readonly handle = async (channel: Channel): Promise<void> => {
-    if (this.#channels.size >= this.#channelsMax && !this.#dropIdle()) return refuse(channel, 'busy')
+    if (this.#channels.size >= this.#channelsMax && !this.#makeRoom(channel.peer)) return refuse(channel, 'busy')
     const activity = { at: this.#clock.now(), isWaiting: false }
     this.#channels.set(channel, activity)
     try {
@@ -70,7 +70,28 @@ export class ProviderSet {
     }
   }
 
-  /** Ends the channel that has been idle for longest, if any has been for long: opening channels must not lock others out. */
+  /** Opening channels, and letting them wait, must not lock others out. */
+  #makeRoom(peer: string): boolean {
+    return this.#dropIdle() || this.#dropOfGreediest(peer)
+  }
+
+  /** Ends the least active channel of the peer that has most, if `peer` has fewer even with its new one. */
+  #dropOfGreediest(peer: string): boolean {
+    const byPeer = new Map<string, (readonly [Channel, ChannelActivity])[]>()
+    for (const entry of this.#channels) {
+      const own = byPeer.get(entry[0].peer)
+      if (own === undefined) byPeer.set(entry[0].peer, [entry])
+      else own.push(entry)
+    }
+    let most: (readonly [Channel, ChannelActivity])[] = []
+    for (const own of byPeer.values()) if (own.length > most.length) most = own
+    if (most.length <= (byPeer.get(peer)?.length ?? 0) + 1) return false
+    const [channel] = most.reduce((a, b) => (b[1].at < a[1].at ? b : a))
+    this.#drop(channel, 'one of its many channels gave way to another peer')
+    return true
+  }
+
+  /** Ends the channel that has been idle for longest, if any has been for long. */
   #dropIdle(): boolean {
     const before = this.#clock.now() - IDLE_MS
     let idlest: readonly [Channel, ChannelActivity] | undefined
@@ -79,9 +100,13 @@ export class ProviderSet {
       if (!isWaiting && at < before && at < (idlest?.[1].at ?? Infinity)) idlest = entry
     }
     if (idlest === undefined) return false
-    this.#channels.delete(idlest[0])
-    idlest[0].abort(new CoppiceError('PEER_TIMEOUT', `peer ${idlest[0].peer}: its idle channel gave way to a new one`))
+    this.#drop(idlest[0], 'its idle channel gave way to a new one')
     return true
+  }
+
+  #drop(channel: Channel, why: string): void {
+    this.#channels.delete(channel)
+    channel.abort(new CoppiceError('PEER_TIMEOUT', `peer ${channel.peer}: ${why}`))
   }
 
   async #firstFrame(channel: Channel): Promise<Uint8Array | undefined> {

@@ -141,15 +141,22 @@ class Service {
   }
 
   async #sendBlocks(request: GetBlocks): Promise<void> {
-    let blocks: (Uint8Array | null)[] | undefined
+    const { id } = request
+    let frame: Uint8Array | undefined
     try {
-      blocks = await this.#turnstile.run(() => this.#readBlocks(request))
+      frame = await this.#turnstile.run(async () =>
+        encodeMessage({ type: 'blocks', id, blocks: await this.#readBlocks(request) }),
+      )
     } catch (error) {
-      await this.#send({ type: 'refusal', id: request.id, reason: 'failed' })
+      await this.#send({ type: 'refusal', id, reason: 'failed' })
       throw error
     }
-    if (blocks === undefined) return this.#send({ type: 'refusal', id: request.id, reason: 'busy' })
-    await this.#send({ type: 'blocks', id: request.id, blocks })
+    if (frame === undefined) return this.#send({ type: 'refusal', id, reason: 'busy' })
+    const sent = this.#channel.send(frame)
+    // A peer may take half a minute for each 64 KiB: what the channel holds is enough.
+    frame = undefined
+    await sent
+    this.#activity.at = this.#options.clock.now()
     await this.#breathe()
   }
 

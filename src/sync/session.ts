@@ -11,6 +11,7 @@ import { CODEC_DAG_CBOR, type Link, linkCodec } from '../link.ts'
 import { NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../prolly/index.ts'
 import type { Channel } from './channel.ts'
 import {
+  BUSY_MS_MAX,
   NEWS_INTERVAL_MS,
   NO_NEWS_PAUSE_MS,
   PROTOCOL_VERSION,
@@ -87,6 +88,8 @@ export class Session {
   #status: Welcome['status'] = 'empty'
   #welcome: PromiseWithResolvers<void> | undefined
   #answersSinceWatch = 0
+  /** Since when the peer has been busy whenever it was asked. */
+  #busySince: number | undefined
   /** When a waiting root request last brought something new. */
   #newsAt = -Infinity
   #taken: Traffic = { bytesReceived: 0, bytesSent: 0, requests: 0 }
@@ -286,6 +289,13 @@ export class Session {
     }
     if (answer.type === 'refusal' && answer.reason === 'failed') {
       return this.fail('incomplete', 'cannot read its own store')
+    }
+    if (answer.type === 'refusal') {
+      this.#busySince ??= this.#clock.now()
+      const busyMs = this.#clock.now() - this.#busySince
+      if (busyMs >= BUSY_MS_MAX) return this.fail('busy', `has been busy for ${Math.floor(busyMs / 1000)} s`)
+    } else {
+      this.#busySince = undefined
     }
     this.#waiting.delete(answer.id)
     if (earns) this.#answersSinceWatch++
