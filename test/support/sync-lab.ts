@@ -101,7 +101,7 @@ export async function publish(
 
 export function valueRecord({ link, bytes }: { readonly link: Link; readonly bytes: Uint8Array }): CompleteRecord {
   const none = new Uint8Array(0)
-  return { link, level: -1, entries: 0, bytes: bytes.length, firstKey: none, lastKey: none, spineClosed: true }
+  return { link, level: -1, entries: 0, bytes: bytes.length, firstKey: none, lastKey: none, spineClosed: false }
 }
 
 /** One virtual clock, and the peers that live by it. */
