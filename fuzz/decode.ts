@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import { equalBytes } from '../src/bytes.ts'
 import { DecodeFailure } from '../src/prolly/cbor.ts'
 import { isValueRef, Node, type Value } from '../src/prolly/index.ts'
+import { damaged } from '../test/support/damage.ts'
 import { Random } from '../test/support/random.ts'
 import { type ReferenceNode, referenceTree, type ReferenceValue } from '../test/support/tree-reference.ts'
 import { FORMATS, randomRows } from '../test/support/tree-sets.ts'
@@ -60,20 +61,4 @@ function toReference(node: Node): ReferenceNode {
 
 export function toReferenceValue(value: Value): ReferenceValue {
   return isValueRef(value) ? [CID.decode(value.link), value.size] : value
-}
-
-function damaged(random: Random, bytes: Uint8Array): Uint8Array {
-  const out = Uint8Array.from(bytes)
-  const at = random.below(out.length)
-  switch (random.below(4)) {
-    case 0:
-      return out.subarray(0, at)
-    case 1:
-      return Uint8Array.of(...out.subarray(0, at), ...random.bytes(random.between(1, 9)), ...out.subarray(at))
-    case 2:
-      return Uint8Array.of(...out.subarray(0, at), ...out.subarray(at + random.between(1, 9)))
-    default:
-      for (let i = random.below(4); i >= 0; i--) out[random.below(out.length)] = random.below(256)
-      return out
-  }
 }

@@ -113,4 +113,23 @@ export async function* exportDocuments(
   yield* transfer.exportDocuments(snapshot, options)
 }
 
+/** Imports byte keys and values as hexadecimal lines, `{"key":"..","value":".."}`: all, or none where it rejects. */
+export async function importRaw(
+  database: Database,
+  source: ByteSource,
+  options: Omit<ImportOptions, 'collection' | 'key' | 'types' | 'format'> = {},
+): Promise<ImportReport> {
+  const transfer = await import('./transfer/index.ts')
+  return await transfer.importRaw(database, source, options)
+}
+
+/** Every key and value, metadata and schemas included, as hexadecimal lines. Importing them gives the same root. */
+export async function* exportRaw(
+  snapshot: Snapshot,
+  options: SignalOption = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const transfer = await import('./transfer/index.ts')
+  yield* transfer.exportRaw(snapshot, options)
+}
+
 export { CoppiceError, type ErrorCode, isCoppiceError } from './errors.ts'

@@ -4,12 +4,15 @@
  * Finds `test/**\/*.test.ts` (a PATTERN keeps the files whose path contains it), runs each in a process of its own on the Node that
  * runs this, and ends with the plain line `N passed, N failed`, plus `, N skipped` when some were. Exit 0: everything passed;
  * 1: something failed, or nothing ran; 2: it was called wrongly. What counts as failed is decided in support/test-file.ts.
+ *
+ * The first line names the seed of all random choices; every file gets the same one. `FUZZ_SEED=<seed>` brings a run back.
  */
 
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { chooseSeed } from './support/fuzz-seed.ts'
 import { killRunningFiles, runTestFile, type Verdict } from './support/test-file.ts'
 
 const USAGE = `usage: node test/run.ts [--jobs N] [--time-limit SECONDS] [--root DIRECTORY] [--verbose] [PATTERN...]`
@@ -22,6 +25,8 @@ interface Options {
   readonly jobs: number
   readonly timeLimitMs: number
   readonly verbose: boolean
+  /** What every file gets as FUZZ_SEED. */
+  readonly seed: number
   readonly patterns: readonly string[]
 }
 
@@ -42,7 +47,16 @@ function parseOptions(args: string[]): Options {
   const timeLimitMs = Number(values['time-limit']) * 1000
   if (!Number.isInteger(jobs) || jobs < 1) throw new UsageError('--jobs: expected a count of at least 1')
   if (!(timeLimitMs > 0)) throw new UsageError('--time-limit: expected seconds above 0')
-  return { root: resolve(values.root), jobs, timeLimitMs, verbose: values.verbose, patterns: positionals }
+  const { root, verbose } = values
+  return { root: resolve(root), jobs, timeLimitMs, verbose, seed: requireSeed(), patterns: positionals }
+}
+
+function requireSeed(): number {
+  try {
+    return chooseSeed()
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
 }
 
 async function findTestFiles(root: string): Promise<string[]> {
@@ -77,6 +91,7 @@ async function runAll(files: readonly string[], workDir: string, options: Option
         workDir: fileDir,
         timeLimitMs: options.timeLimitMs,
         allowOnly: options.patterns.length > 0,
+        seed: options.seed,
       })
       printVerdict(verdict, options.verbose)
       verdicts.push(verdict)
@@ -98,14 +113,16 @@ function describeCounts(passed: number, failed: number, skipped: number): string
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
 }
 
-function printTotal(verdicts: readonly Verdict[], seconds: number): boolean {
+function printTotal(verdicts: readonly Verdict[], seconds: number, seed: number): boolean {
   const sum = (count: (verdict: Verdict) => number): number =>
     verdicts.reduce((total, verdict) => total + count(verdict), 0)
   const passed = sum((verdict) => verdict.passed)
   const failed = sum((verdict) => verdict.failed)
   console.log('')
   for (const { file, skipped } of verdicts) for (const name of skipped) console.log(`skipped: ${file}: ${name}`)
-  for (const { file, problems } of verdicts) if (problems.length > 0) console.log(`failed: ${file}`)
+  for (const { file, problems } of verdicts) {
+    if (problems.length > 0) console.log(`failed: ${file} (again: FUZZ_SEED=${seed} node test/run.ts ${file})`)
+  }
   console.log(`${verdicts.length} files in ${seconds.toFixed(1)} s on Node ${process.version}`)
   console.log(
     describeCounts(
@@ -122,10 +139,11 @@ async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2))
   const files = selectFiles(await findTestFiles(options.root), options.patterns)
   if (files.length === 0) throw new UsageError(`no test file under ${options.root}`)
+  console.log(`seed: FUZZ_SEED=${options.seed}`)
   const workDir = await mkdtemp(join(tmpdir(), 'coppice-tests-'))
   try {
     const verdicts = await runAll(files, workDir, options)
-    return printTotal(verdicts, (performance.now() - started) / 1000) ? 0 : 1
+    return printTotal(verdicts, (performance.now() - started) / 1000, options.seed) ? 0 : 1
   } finally {
     await rm(workDir, { recursive: true, force: true })
   }

@@ -15,7 +15,7 @@ const RUNNER: string = join(import.meta.dirname, 'run.ts')
 async function run(name: string, options: Partial<TestFileOptions> = {}): Promise<Verdict> {
   const workDir = await mkdtemp(join(tmpdir(), 'coppice-'))
   try {
-    const defaults = { root: PROJECT, workDir, timeLimitMs: 20_000, allowOnly: false }
+    const defaults = { root: PROJECT, workDir, timeLimitMs: 20_000, allowOnly: false, seed: 1 }
     return await runTestFile(join(FIXTURES, `${name}.test.ts`), { ...defaults, ...options })
   } finally {
     await rm(workDir, { recursive: true })
@@ -80,24 +80,49 @@ test('.only is for working on chosen files', async () => {
   assert.equal((await run('left-only', { allowOnly: true })).problems, [])
 })
 
+function command(args: readonly string[], seed?: string): { status: number | null; lines: string[]; errors: string } {
+  const { FUZZ_SEED: _, ...env } = process.env
+  const result = spawnSync(process.execPath, [RUNNER, '--root', FIXTURES, ...args], {
+    encoding: 'utf8',
+    env: { ...env, ...(seed === undefined ? {} : { FUZZ_SEED: seed }) },
+  })
+  return { status: result.status, lines: result.stdout.trimEnd().split('\n'), errors: result.stderr }
+}
+
+test('one seed for all files, printed once, taken from the environment; a failing property says how to replay it', () => {
+  const chosen = command(['/passing.test', '/failing.test'])
+  assert.match(chosen.lines[0] ?? '', /^seed: FUZZ_SEED=\d+$/)
+  assert.is(chosen.lines.filter((line) => line.startsWith('seed:')).length, 1)
+
+  const given = command(['/failing-property.test'], '4711')
+  assert.is(given.status, 1)
+  assert.is(given.lines[0], 'seed: FUZZ_SEED=4711')
+  const replay = 'FUZZ_SEED=4711 node test/run.ts test/support/fixtures/failing-property.test.ts'
+  assert.ok(
+    given.lines.some((line) => line.endsWith(`Replay: ${replay}`)),
+    given.lines.join('\n'),
+  )
+  assert.ok(given.lines.includes(`failed: test/support/fixtures/failing-property.test.ts (again: ${replay})`))
+
+  const wrong = command(['/passing.test'], 'many')
+  assert.is(wrong.status, 2)
+  assert.match(wrong.errors, 'FUZZ_SEED')
+})
+
 test('the command: totals, exit codes, patterns', () => {
-  const command = (...args: string[]): { status: number | null; lines: string[]; errors: string } => {
-    const result = spawnSync(process.execPath, [RUNNER, '--root', FIXTURES, ...args], { encoding: 'utf8' })
-    return { status: result.status, lines: result.stdout.trimEnd().split('\n'), errors: result.stderr }
-  }
-  const passing = command('/passing.test')
+  const passing = command(['/passing.test'])
   assert.is(passing.status, 0, passing.errors)
   assert.is(passing.lines.at(-1), '2 passed, 0 failed, 1 skipped')
 
-  const failing = command('/passing.test', '/failing.test')
+  const failing = command(['/passing.test', '/failing.test'])
   assert.is(failing.status, 1)
   assert.is(failing.lines.at(-1), '3 passed, 1 failed, 1 skipped')
-  assert.ok(failing.lines.includes('failed: test/support/fixtures/failing.test.ts'))
+  assert.ok(failing.lines.some((line) => line.startsWith('failed: test/support/fixtures/failing.test.ts ')))
 
-  const nothing = command('/passing.test', 'no-such-file')
+  const nothing = command(['/passing.test', 'no-such-file'])
   assert.is(nothing.status, 2)
   assert.match(nothing.errors, 'no test file matches "no-such-file"')
-  assert.is(command('--no-such-option').status, 2)
+  assert.is(command(['--no-such-option']).status, 2)
 })
 
 test.run()

@@ -1,5 +1,4 @@
 /** Bad input of every kind: a message with its code and what to do, exit 2, and nothing lost. */
-import { execFileSync } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -8,6 +7,7 @@ import * as assert from 'uvu/assert'
 import { Database } from '../../src/index.ts'
 import { LmdbStore } from '../../src/store/lmdb.ts'
 import { coppice, fail, succeed, succeedJson } from '../support/command-line.ts'
+import { CAN_MOUNT, IS_ROOT, onSmallDisk, remount } from '../support/privileges.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
 
 const test = suite('cli/bad-input')
@@ -87,58 +87,48 @@ test('a second writer is refused by the first one’s pid, readers go on', () =>
     await assertRoot(cwd, root)
   }))
 
-/** A file system of a few megabytes as working directory; says so and does nothing where it cannot be. */
-async function onSmallDisk(body: (cwd: string, remount: (options: string) => void) => Promise<void>): Promise<void> {
-  await inDirectory(async (cwd) => {
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'coppice-test', cwd], { stdio: 'ignore' })
-    } catch {
-      console.log('skipped: mounting a small disk needs root')
-      return
-    }
-    try {
-      await body(cwd, (options) => void execFileSync('mount', ['-o', `remount,${options}`, cwd]))
-    } finally {
-      execFileSync('umount', ['-l', cwd])
-    }
-  })
-}
+const onDisk = CAN_MOUNT ? test : test.skip
 
-test('a full disk: nothing of the import is there, and the database goes on', () =>
-  onSmallDisk(async (cwd, remount) => {
+onDisk('a full disk: nothing of the import is there, and the database goes on', () =>
+  onSmallDisk(6, async (cwd) => {
     const root = await prepare(cwd)
     const rows = Array.from({ length: 40_000 }, (_, i) => `{"id":${i},"n":"${String(i * 7919).repeat(40)}"}\n`)
     const args = ['import', 'db', '-', '--collection', 'c']
     assert.match(await fail('STORE_FULL', args, { cwd, input: rows.join('') }), 'free some space')
     await assertRoot(cwd, root)
-    remount('size=64m')
+    remount(cwd, 'size=64m')
     const put = await succeedJson(['put', 'db', 'c', '{"id":3}'], { cwd })
     assert.is.not(put['root'], root)
     assert.match(await succeed(['verify', 'db'], { cwd }), 'sound')
-    remount('ro')
+    remount(cwd, 'ro')
     await fail('STORE_READ_ONLY', ['put', 'db', 'c', '{"id":4}'], { cwd })
     await fail('STORE_READ_ONLY', ['publish', 'db'], { cwd })
     await fail('STORE_READ_ONLY', ['export', 'db', 'out.ndjson'], { cwd })
     await assertRoot(cwd, put['root'])
-  }))
+  }),
+)
 
-test('a directory without permission, and a file that cannot be written', () =>
+test('a file that cannot be written', () =>
   inDirectory(async (cwd) => {
-    const root = await prepare(cwd)
+    await prepare(cwd)
     await fail('STORE_IO', ['export', 'db', 'absent/out.ndjson'], { cwd })
     assert.match(await fail('INPUT_TYPE_UNKNOWN', ['export', 'db', 'out.json'], { cwd }), /output type.*read, never/)
     writeFileSync(join(cwd, 'kept.csv'), 'kept')
     await fail('COLLECTION_UNKNOWN', ['export', 'db', 'kept.csv', '--collection', 'absent'], { cwd })
     assert.is(readFileSync(join(cwd, 'kept.csv'), 'utf8'), 'kept')
-    if (process.getuid?.() === 0) {
-      console.log('skipped: root may write everywhere')
-      return
-    }
+  }))
+
+const withoutPermission = IS_ROOT ? test.skip : test
+
+withoutPermission('a directory without permission', () =>
+  inDirectory(async (cwd) => {
+    const root = await prepare(cwd)
     chmodSync(join(cwd, 'db'), 0o500)
     await fail('STORE_READ_ONLY', ['put', 'db', 'c', '{"id":4}'], { cwd })
     chmodSync(join(cwd, 'db'), 0o700)
     await assertRoot(cwd, root)
-  }))
+  }),
+)
 
 test('a database without its author key, or with another’s', () =>
   inDirectory(async (cwd) => {

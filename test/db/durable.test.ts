@@ -103,7 +103,7 @@ test('what another handle writes is noticed within a second, by the clock that i
   const store = new MemoryStore()
   const writer = await createDatabase({ store, clock })
   const reader = await openDatabase(store, { clock })
-  const before = await store.getMeta('root')
+  const before = store.getMeta('root')
   const noticed = reader.state.changed('root', before, undefined).then(() => clock.now())
   await clock.run(clock.sleep(10_000))
   await writer.put(utf8('a'), utf8('1'))

@@ -1,10 +1,7 @@
 /** Pulling: state once, then changes only; peers named, whatever became of them; readers see complete states only. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { bytesToHex } from '../../src/bytes.ts'
-import type { Database, PullResult, Replica } from '../../src/db/index.ts'
-import { CoppiceError } from '../../src/errors.ts'
-import type { Edit } from '../../src/prolly/index.ts'
+import type { PullResult } from '../../src/db/index.ts'
 import type { Channel, PeerReport } from '../../src/sync/index.ts'
 import {
   collect,
@@ -13,44 +10,17 @@ import {
   failureOf,
   outcomesOf,
   text,
-  thrownBy,
   utf8,
   WatchedStore,
 } from '../support/database-lab.ts'
-import { blockSet } from '../support/tree-sets.ts'
+import { blockKeysOf, LARGE_COUNT, publishedLarge } from '../support/large-database.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 
 const test = suite('db/pull')
 
-const COUNT = 20_000
-
-async function fill(db: Database, count = COUNT): Promise<void> {
-  const edits = Array.from({ length: count }, (_, i): Edit => {
-    const key = utf8(String(i).padStart(7, '0'))
-    return { key, value: i % 500 === 0 ? new Uint8Array(1500).fill(i) : utf8(`value ${i}`) }
-  })
-  await db.batch((tx) => tx.apply(edits))
-}
-
-async function blocksOf(db: Database | Replica): Promise<Set<string>> {
-  return new Set(
-    [...(await blockSet((await db.snapshot()).tree, true))].map((key) =>
-      bytesToHex(Uint8Array.from(key, (c) => c.charCodeAt(0))),
-    ),
-  )
-}
-
-async function published(lab: DatabaseLab, address = 'alice'): Promise<Database> {
-  const db = await createDatabase({ clock: lab.clock })
-  await fill(db)
-  await db.publish()
-  lab.serve(address, db)
-  return db
-}
-
 test('a first pull brings every block once and no other, then shows the state', async () => {
   const lab = new DatabaseLab()
-  const db = await published(lab)
+  const db = await publishedLarge(lab)
   const store = new WatchedStore()
   const replica = await lab.replica(db, ['alice'], store)
   assert.is(await replica.isComplete(), false)
@@ -59,7 +29,7 @@ test('a first pull brings every block once and no other, then shows the state', 
   const result = await replica.pull({ onTarget: (target) => targets.push(target.payload.sequence) })
   assert.equal([result.changed, result.from, result.link, result.freshness], [true, undefined, 'first', 'unbounded'])
   assert.equal(targets, [1])
-  assert.equal(store.blocksWritten.toSorted(), [...(await blocksOf(db))].toSorted())
+  assert.equal(store.blocksWritten.toSorted(), [...(await blockKeysOf(db))].toSorted())
   assert.is((await replica.snapshot()).root, (await db.snapshot()).root)
   assert.equal(await collect(result.changes()), [])
   assert.equal((await replica.published())?.bytes, (await db.published())?.bytes)
@@ -71,7 +41,7 @@ test('a first pull brings every block once and no other, then shows the state', 
 
 test('with nothing new: one round trip, below a KiB, no block and no signed root', async () => {
   const lab = new DatabaseLab()
-  const db = await published(lab)
+  const db = await publishedLarge(lab)
   const store = new WatchedStore()
   const replica = await lab.replica(db, ['alice'], store)
   await replica.pull()
@@ -89,18 +59,18 @@ test('with nothing new: one round trip, below a KiB, no block and no signed root
 
 test('only what changed moves: exactly the new blocks, and the exact changes are told', async () => {
   const lab = new DatabaseLab()
-  const db = await published(lab)
+  const db = await publishedLarge(lab)
   const store = new WatchedStore()
   const replica = await lab.replica(db, ['alice'], store)
   await replica.pull()
-  const before = await blocksOf(db)
+  const before = await blockKeysOf(db)
   await db.batch(async (tx) => {
     await tx.put(utf8('0000007'), utf8('changed'))
     await tx.del(utf8('0010000'))
     await tx.put(utf8('0019999x'), utf8('new'))
   })
   await db.publish({ message: 'second' })
-  const fresh = [...(await blocksOf(db))].filter((key) => !before.has(key))
+  const fresh = [...(await blockKeysOf(db))].filter((key) => !before.has(key))
   store.blocksWritten.length = 0
   const result = await replica.pull()
   assert.equal(store.blocksWritten.toSorted(), fresh.toSorted())
@@ -120,7 +90,7 @@ test('only what changed moves: exactly the new blocks, and the exact changes are
 
 test('several steps behind, and back to an earlier state: what is held is not fetched again', async () => {
   const lab = new DatabaseLab()
-  const db = await published(lab)
+  const db = await publishedLarge(lab)
   const store = new WatchedStore()
   const replica = await lab.replica(db, ['alice'], store)
   await replica.pull()
@@ -145,7 +115,7 @@ test('several steps behind, and back to an earlier state: what is held is not fe
 test('the work is shared, and a pull succeeds with whoever is left, each named', async () => {
   const clock = new VirtualClock()
   const lab = new DatabaseLab(clock)
-  const db = await published(lab, 'alice')
+  const db = await publishedLarge(lab, 'alice')
   lab.serve('bob', db)
   const old = await createDatabase({ clock, label: 'another author' })
   await old.put(utf8('a'), utf8('1'))
@@ -178,7 +148,7 @@ test('the work is shared, and a pull succeeds with whoever is left, each named',
 
 test('an outdated peer is told of the newer root', async () => {
   const lab = new DatabaseLab()
-  const db = await published(lab)
+  const db = await publishedLarge(lab)
   const stale = await lab.replica(db, ['alice'])
   await stale.pull()
   await db.put(utf8('a'), utf8('1'))
@@ -197,7 +167,7 @@ test('an outdated peer is told of the newer root', async () => {
 test('no peer that answers: NO_PEER_LEFT names each, for a new replica and for a complete one', async () => {
   const clock = new VirtualClock()
   const lab = new DatabaseLab(clock)
-  const db = await published(lab)
+  const db = await publishedLarge(lab)
   const fresh = await lab.replica(db, [])
   const complete = await lab.replica(db, ['alice'])
   await clock.run(complete.pull())
@@ -216,7 +186,7 @@ test('no peer that answers: NO_PEER_LEFT names each, for a new replica and for a
     await replica.setPeers([])
     assert.match((await failureOf(replica.pull())).message, 'no peer to ask')
   }
-  assert.is(await complete.count(), COUNT)
+  assert.is(await complete.count(), LARGE_COUNT)
 })
 
 /** A peer that says hello in form and shows a signed root that is none. */
@@ -230,124 +200,16 @@ async function garbledRoot(channel: Channel): Promise<void> {
 
 test('a peer that shows garbage for a signed root is a liar, and harms nobody', async () => {
   const lab = new DatabaseLab()
-  const db = await published(lab)
+  const db = await publishedLarge(lab)
   lab.handle('garbled', garbledRoot)
   const replica = await lab.replica(db, ['garbled', 'alice'])
   const { report } = await replica.pull()
   assert.equal(outcomesOf(report), { garbled: 'liar', alice: 'used' })
 })
 
-test('peers lost on the way: what came is kept, and another pull fetches the rest only', async () => {
-  const lab = new DatabaseLab()
-  const db = await published(lab)
-  const all = (await blocksOf(db)).size
-  const honest = lab.handlerOf(db)
-  const store = new WatchedStore()
-  const replica = await lab.replica(db, ['alice'], store)
-  let pulls = 0
-  for (let left = 1; pulls < 40; left++, pulls++) {
-    lab.handle('alice', (channel) => honest(cutAfter(channel, 2 + left)))
-    const outcome: unknown = await replica.pull().then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    if (outcome === undefined) break
-    assert.ok(outcome instanceof CoppiceError && outcome.code === 'NO_PEER_LEFT')
-    assert.is(await replica.isComplete(), false)
-  }
-  assert.ok(pulls > 1 && pulls < 40)
-  assert.is(store.blocksWritten.length, all, 'each block was written once')
-})
-
-/** Breaks after so many frames were sent. */
-function cutAfter(channel: Channel, frames: number): Channel {
-  let sent = 0
-  const send = (frame: Uint8Array): Promise<void> => {
-    if (++sent < frames) return channel.send(frame)
-    channel.abort(new Error('cut'))
-    return Promise.reject(new CoppiceError('PEER_UNREACHABLE', 'cut'))
-  }
-  return {
-    peer: channel.peer,
-    send,
-    receive: () => channel.receive(),
-    close: () => channel.close(),
-    abort: (reason) => channel.abort(reason),
-    get bytesReceived() {
-      return channel.bytesReceived
-    },
-    get bytesSent() {
-      return channel.bytesSent
-    },
-  }
-}
-
-test('the disk fails at any write: the old state stands, and the next pull succeeds', async () => {
-  const lab = new DatabaseLab()
-  const db = await published(lab)
-  const store = new WatchedStore()
-  const replica = await lab.replica(db, ['alice'], store)
-  await replica.pull()
-  const { root } = await replica.snapshot()
-  for (let failing = 0; ; failing++) {
-    await db.put(utf8('n'), utf8(String(failing)))
-    await db.publish()
-    store.failsAtWrite = store.writes + failing
-    const outcome: unknown = await replica.pull().catch((error: unknown) => error)
-    store.failsAtWrite = Number.POSITIVE_INFINITY
-    if (!(outcome instanceof CoppiceError)) break
-    assert.is(outcome.code, 'STORE_IO')
-    assert.is((await replica.snapshot()).root, root)
-    assert.is((await replica.published())?.payload.sequence, 1)
-    assert.ok(failing < 10)
-  }
-  assert.is((await replica.snapshot()).root, (await db.snapshot()).root)
-})
-
-test("an abort at any point: the signal's reason, the old state, and the next pull goes on", async () => {
-  const lab = new DatabaseLab()
-  const db = await published(lab)
-  const store = new WatchedStore()
-  const replica = await lab.replica(db, ['alice'], store)
-  assert.match(String(await thrownBy(replica.pull({ signal: AbortSignal.abort(new Error('stop')) }))), 'stop')
-  for (let calls = 1; ; calls++) {
-    const control = new AbortController()
-    let seen = 0
-    const outcome: unknown = await replica
-      .pull({
-        signal: control.signal,
-        onTarget: () => void (calls === 1 && control.abort(new Error('stop'))),
-        onProgress: () => void (++seen === calls && control.abort(new Error('stop'))),
-      })
-      .catch((error: unknown) => error)
-    if (!(outcome instanceof Error)) break
-    assert.is(outcome.message, 'stop')
-    assert.is(await replica.isComplete(), false)
-    assert.ok(calls < 50)
-  }
-  assert.is((await replica.snapshot()).root, (await db.snapshot()).root)
-})
-
-test('pulls of one handle come one after the other; closing interrupts the running one and refuses the next', async () => {
-  const lab = new DatabaseLab()
-  const db = await published(lab)
-  const replica = await lab.replica(db, ['alice'])
-  const [first, second] = await Promise.all([replica.pull(), replica.pull()])
-  assert.equal([first.changed, second.changed], [true, false])
-  lab.handle('alice', () => new Promise(() => {}))
-  const hanging = replica.pull()
-  const waiting = replica.pull()
-  await new Promise((resolve) => setImmediate(resolve))
-  const closed = replica.close()
-  for (const pull of [hanging, waiting]) assert.is(((await thrownBy(pull)) as Error).name, 'AbortError')
-  await closed
-  assert.instance(await thrownBy(replica.pull()), TypeError)
-  await replica.close()
-})
-
 test('a replica serves onward to another replica, and so on', async () => {
   const lab = new DatabaseLab()
-  const db = await published(lab)
+  const db = await publishedLarge(lab)
   let source = 'alice'
   for (const name of ['first', 'second', 'third']) {
     const replica = await lab.replica(db, [source])
@@ -376,7 +238,7 @@ test('documents are read from a replica with typed keys', async () => {
 
 test('the peers to ask are kept, and are one line each', async () => {
   const lab = new DatabaseLab()
-  const db = await published(lab)
+  const db = await publishedLarge(lab)
   const store = new WatchedStore()
   const replica = await lab.replica(db, ['bob', 'alice'], store)
   assert.equal(await (await lab.openReplica(store)).peers(), ['bob', 'alice'])

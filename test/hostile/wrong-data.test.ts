@@ -4,9 +4,9 @@ import * as assert from 'uvu/assert'
 import type { CoppiceError } from '../../src/errors.ts'
 import { CODEC_DAG_CBOR, linkTo } from '../../src/link.ts'
 import type { Put } from '../../src/prolly/index.ts'
-import type { PeerDialer, PeerReport, PullReport } from '../../src/sync/index.ts'
+import { fetchTree, openSessions, type PeerDialer, type PeerReport, type PullReport } from '../../src/sync/index.ts'
 import { type BlocksAnswer, encodeMessage } from '../../src/sync/messages.ts'
-import { CountingStore, Lab, type Published, publish, sameBlocks } from '../support/sync-lab.ts'
+import { AUTHOR, CountingStore, Lab, NAME, type Published, publish, sameBlocks } from '../support/sync-lab.ts'
 import { utf8 } from '../support/tree-sets.ts'
 
 const test = suite('hostile/wrong-data')
@@ -52,6 +52,11 @@ const LIES: Readonly<Record<string, readonly [outcome: PeerReport['outcome'], ta
     'protocol',
     (answer, { links }) => ({ ...answer, blocks: [...links.map(() => null), Uint8Array.of(1)] }),
   ],
+  'two blocks of more than the budget together': [
+    'protocol',
+    (answer, { links }) =>
+      links.length < 2 ? answer : { ...answer, blocks: [new Uint8Array(600 * 1024), new Uint8Array(600 * 1024)] },
+  ],
   'an answer nobody asked for': ['protocol', (answer) => ({ ...answer, id: answer.id + 1000 })],
   'a root where blocks were asked for': ['protocol', ({ id }) => ({ type: 'root', id, signedRoot: null })],
   'a tell': ['protocol', () => encodeMessage({ type: 'tell', signedRoot: Uint8Array.of(1) })],
@@ -83,6 +88,28 @@ for (const [name, [outcome, tamper]] of Object.entries(LIES)) {
     for (const key of store.written) assert.ok(source.blocks.has(key))
   })
 }
+
+test('whoever waits for a liar gets PEER_LIED with its name', async () => {
+  const { clock } = new Lab()
+  const mallory = new Lab().tampering('mallory', source, (answer) => changeBlock(answer, 0, flipped))
+  const hello = { author: AUTHOR, name: NAME, have: null }
+  await clock.run(
+    (async () => {
+      const { sessions } = await openSessions([mallory], hello, { clock })
+      const pull = fetchTree(source.target, sessions, new CountingStore(), {
+        clock,
+        random: () => 0,
+        format: source.format,
+        holds: () => true,
+      })
+      await pull.catch(() => {})
+      const [session] = sessions
+      const error = session?.end?.error
+      assert.equal([error?.code, error?.details['name'], error?.details['fault']], ['PEER_LIED', 'mallory', 'liar'])
+      assert.is(await session?.getBlocks([source.target.root]).catch((reason: unknown) => reason), error)
+    })(),
+  )
+})
 
 test('a lie late in a pull costs no more than the answers under way', async () => {
   let answers = 0

@@ -4,9 +4,9 @@ import * as assert from 'uvu/assert'
 import { isCoppiceError } from '../../src/errors.ts'
 import { FRAME_BYTES_MAX } from '../../src/limits.ts'
 import { encodeFrames, FrameDecoder } from '../../src/net/frames.ts'
+import { assertProperty } from '../support/property.ts'
 
 const test = suite('net/frames')
-const seed = Number(process.env['FUZZ_SEED'] ?? 1)
 
 const smallFrame = fc.uint8Array({ minLength: 1, maxLength: 40 })
 const largeFrame = fc.integer({ min: 900, max: 9_000 }).map((size) => new Uint8Array(size).fill(size))
@@ -32,7 +32,7 @@ test('a length is 32 bits, big-endian', () => {
   assert.is(encodeFrames([new Uint8Array(0x10203)])[1], 1)
 })
 
-test(`decoding is the inverse of encoding, however the bytes are cut (seed ${seed})`, () => {
+test('decoding is the inverse of encoding, however the bytes are cut', async () => {
   const sizes = fc.array(fc.oneof(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 500, max: 5_000 })), {
     minLength: 1,
     maxLength: 6,
@@ -49,10 +49,10 @@ test(`decoding is the inverse of encoding, however the bytes are cut (seed ${see
     assert.ok(decoder.atBoundary)
     assert.is(decoder.bytes, 0)
   })
-  fc.assert(property, { seed, numRuns: 300 })
+  await assertProperty(property, 300)
 })
 
-test(`any bytes give frames or PEER_PROTOCOL (seed ${seed})`, () => {
+test('any bytes give frames or PEER_PROTOCOL', async () => {
   const property = fc.property(fc.array(fc.uint8Array({ maxLength: 30 }), { maxLength: 30 }), (chunks) => {
     const decoder = new FrameDecoder(64)
     try {
@@ -65,7 +65,7 @@ test(`any bytes give frames or PEER_PROTOCOL (seed ${seed})`, () => {
       assert.ok(isCoppiceError(error, 'PEER_PROTOCOL'))
     }
   })
-  fc.assert(property, { seed, numRuns: 500 })
+  await assertProperty(property, 500)
 })
 
 test('a forbidden length is refused from its header alone', () => {

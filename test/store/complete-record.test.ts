@@ -1,16 +1,15 @@
 import * as fc from 'fast-check'
-import process from 'node:process'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { bytesToHex, equalBytes, hexToBytes } from '../../src/bytes.ts'
 import { CODEC_DAG_CBOR, linkTo } from '../../src/link.ts'
 import { decodeCompleteRecord, encodeCompleteRecord } from '../../src/store/complete-record.ts'
 import type { CompleteRecord } from '../../src/store/interface.ts'
+import { assertProperty } from '../support/property.ts'
 
 const test = suite('store/complete-record')
 
-const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 0x7fffffff))
-const runs = { seed, numRuns: 2000 }
+const RUNS = 2000
 const link = linkTo(CODEC_DAG_CBOR, new Uint8Array([0x80]))
 const key = fc.oneof(
   fc.uint8Array({ maxLength: 40 }),
@@ -32,30 +31,30 @@ const record: fc.Arbitrary<CompleteRecord> = fc.record(
   { noNullPrototype: true },
 )
 
-test(`records come back, and nothing but the encoder's bytes is read (FUZZ_SEED=${seed})`, () => {
-  fc.assert(
+test("records come back, and nothing but the encoder's bytes is read", async () => {
+  await assertProperty(
     fc.property(record, (each) => {
       const encoded = encodeCompleteRecord(each)
       assert.equal(decodeCompleteRecord(link, encoded), each)
       assert.is(decodeCompleteRecord(link, encoded.subarray(0, -1)), undefined)
       assert.is(decodeCompleteRecord(link, Uint8Array.from([...encoded, 0])), undefined)
     }),
-    runs,
+    RUNS,
   )
 })
 
-test('decoding is total and canonical', () => {
+test('decoding is total and canonical', async () => {
   const damaged = fc.tuple(record, fc.nat(), fc.nat({ max: 255 })).map(([each, at, byte]) => {
     const encoded = encodeCompleteRecord(each)
     encoded[at % encoded.length] = byte
     return encoded
   })
-  fc.assert(
+  await assertProperty(
     fc.property(fc.oneof(damaged, fc.uint8Array({ maxLength: 30 })), (bytes) => {
       const decoded = decodeCompleteRecord(link, bytes)
       if (decoded !== undefined) assert.ok(equalBytes(encodeCompleteRecord(decoded), bytes))
     }),
-    runs,
+    RUNS,
   )
 })
 

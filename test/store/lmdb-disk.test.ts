@@ -11,30 +11,13 @@ import { CODEC_RAW, linkTo, type Block } from '../../src/link.ts'
 import { LmdbStore } from '../../src/store/lmdb.ts'
 import { Staging } from '../../src/store/staging.ts'
 import { failure } from '../conformance/store.ts'
-import { inDirectory, scope, type Use } from '../support/temporary-directory.ts'
+import { CAN_MOUNT, IS_ROOT, onSmallDisk, remount } from '../support/privileges.ts'
+import { inDirectory } from '../support/temporary-directory.ts'
 
 const test = suite('store/lmdb-disk')
 
-/** A file system of that size, mounted at the path handed to `body`; says so and does nothing where it cannot be. */
-async function onSmallDisk(megabytes: number, body: (path: string, use: Use) => Promise<void>): Promise<void> {
-  await inDirectory(async (path) => {
-    try {
-      execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'coppice-test', path], { stdio: 'ignore' })
-    } catch {
-      console.log('skipped: mounting a small disk needs root')
-      return
-    }
-    try {
-      await scope((use) => body(path, use))
-    } finally {
-      execFileSync('umount', ['-l', path])
-    }
-  })
-}
-
-function remount(path: string, mode: 'ro' | 'rw'): void {
-  execFileSync('mount', ['-o', `remount,${mode}`, path])
-}
+const withSmallDisk = CAN_MOUNT ? test : test.skip
+const withoutRoot = IS_ROOT ? test.skip : test
 
 function randomBlocks(count: number, from: number): Block[] {
   return Array.from({ length: count }, (_, i) => {
@@ -51,7 +34,7 @@ async function assertCode(code: ErrorCode, action: () => Promise<unknown>): Prom
 
 const MARK = new Map([['root', new Uint8Array([1])]])
 
-test('a full disk is STORE_FULL, with nothing of the batch visible and the store usable', () =>
+withSmallDisk('a full disk is STORE_FULL, with nothing of the batch visible and the store usable', () =>
   onSmallDisk(8, async (path, use) => {
     const noise: unknown[] = []
     const hear = (error: unknown): void => void noise.push(error)
@@ -91,9 +74,10 @@ test('a full disk is STORE_FULL, with nothing of the batch visible and the store
       console.error = printed
     }
     assert.equal(noise, [], 'no line of lmdb and no rejection out of reach')
-  }))
+  }),
+)
 
-test('closing after a full disk does not hang, and all committed before is there', () =>
+withSmallDisk('closing after a full disk does not hang, and all committed before is there', () =>
   onSmallDisk(4, async (path, use) => {
     const store = await LmdbStore.open(join(path, 'db'), 'write')
     await store.lockWriter()
@@ -103,9 +87,10 @@ test('closing after a full disk does not hang, and all committed before is there
     const again = use(await LmdbStore.open(join(path, 'db'), 'write'))
     assert.equal(again.getMeta('root'), new Uint8Array([1]))
     await (await again.lockWriter()).release()
-  }))
+  }),
+)
 
-test('a staging over a full disk commits nothing', () =>
+withSmallDisk('a staging over a full disk commits nothing', () =>
   onSmallDisk(4, async (path, use) => {
     const store = use(await LmdbStore.open(join(path, 'db'), 'write'))
     const staging = new Staging(store, { bufferBytesMax: 256 * 1024 })
@@ -115,15 +100,17 @@ test('a staging over a full disk commits nothing', () =>
     })
     await staging.abort()
     assert.is(store.getMeta('root'), undefined)
-  }))
+  }),
+)
 
-test('a disk with no room for an empty store', () =>
+withSmallDisk('a disk with no room for an empty store', () =>
   onSmallDisk(1, async (path) => {
     await failure(() => writeFile(join(path, 'filler'), new Uint8Array(2 * 1024 * 1024)))
     await assertCode('STORE_FULL', () => LmdbStore.open(join(path, 'db'), 'write'))
-  }))
+  }),
+)
 
-test('a read-only disk can be read, and not written to', () =>
+withSmallDisk('a read-only disk can be read, and not written to', () =>
   onSmallDisk(4, async (path, use) => {
     const directory = join(path, 'db')
     const blocks = randomBlocks(10, 0)
@@ -140,7 +127,8 @@ test('a read-only disk can be read, and not written to', () =>
       blocks.map(({ bytes }) => bytes),
     )
     await assertCode('STORE_READ_ONLY', () => reader.write({ meta: MARK }))
-  }))
+  }),
+)
 
 test('files that are not an LMDB store', () =>
   inDirectory(async (path) => {
@@ -204,16 +192,13 @@ test('a damaged completeness record is STORE_CORRUPT, not absence', () =>
     await assertCode('STORE_CORRUPT', async () => store.getComplete(block.link))
   }))
 
-test('a directory without permission', () =>
+withoutRoot('a directory without permission', () =>
   inDirectory(async (path) => {
-    if (process.getuid?.() === 0) {
-      console.log('skipped: root may write everywhere')
-      return
-    }
     await (await LmdbStore.open(join(path, 'db'), 'write')).close()
     await chmod(join(path, 'db'), 0o500)
     await assertCode('STORE_READ_ONLY', () => LmdbStore.open(join(path, 'db'), 'write'))
     await chmod(join(path, 'db'), 0o700)
-  }))
+  }),
+)
 
 test.run()

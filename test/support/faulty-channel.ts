@@ -5,7 +5,7 @@
  */
 
 import { CoppiceError } from '../../src/errors.ts'
-import type { Channel, PeerDialer } from '../../src/sync/channel.ts'
+import type { Channel } from '../../src/sync/channel.ts'
 
 export interface Faults {
   /** The connection is lost in place of the received frame with this index, from 0. */
@@ -37,11 +37,6 @@ export interface FaultOptions {
 
 export function withFaults(channel: Channel, options: FaultOptions): Channel {
   return new FaultyChannel(channel, options)
-}
-
-/** Every channel the dialer opens is faulty; all draw from one source. */
-export function withFaultyChannels(dialer: PeerDialer, options: FaultOptions): PeerDialer {
-  return { name: dialer.name, open: async (signal) => withFaults(await dialer.open(signal), options) }
 }
 
 class FaultyChannel implements Channel {

@@ -1,13 +1,7 @@
-/** fast-check under our rule for randomness: every property prints its seed and takes one from FUZZ_SEED. */
+/** fast-check under our rule for randomness: one seed, from FUZZ_SEED (which the runner sets), decides everything; failures say how to replay. */
 import fc from 'fast-check'
-
-function chooseSeed(): number {
-  const given = process.env['FUZZ_SEED']
-  if (given === undefined) return Date.now() & 0x7fffffff
-  const seed = Number(given)
-  if (!Number.isSafeInteger(seed)) throw new RangeError(`FUZZ_SEED: expected an integer, got ${given}`)
-  return seed
-}
+import { relative } from 'node:path'
+import { chooseSeed } from './fuzz-seed.ts'
 
 /** Of this process; the whole file replays with `FUZZ_SEED=<seed>`. */
 export const FUZZ_SEED: number = chooseSeed()
@@ -19,11 +13,25 @@ function printSeed(): void {
   isPrinted = true
 }
 
-/** Runs `property` so often; a failure shows the shrunken case, the seed and the path to it. */
+/** The command that runs this file again with the same choices. */
+function replayCommand(): string {
+  return `FUZZ_SEED=${FUZZ_SEED} node test/run.ts ${relative(process.cwd(), process.argv[1] ?? '')}`
+}
+
+/** Runs `property` so often; a failure shows the shrunken case, the seed, the path to it, and how to replay it. */
 export async function assertProperty<T>(property: fc.IAsyncProperty<T> | fc.IProperty<T>, runs: number): Promise<void> {
   printSeed()
-  // eslint-disable-next-line typescript/await-thenable -- a synchronous property gives void
-  await fc.assert(property, { seed: FUZZ_SEED, numRuns: runs })
+  try {
+    // eslint-disable-next-line typescript/await-thenable -- a synchronous property gives void
+    await fc.assert(property, { seed: FUZZ_SEED, numRuns: runs })
+  } catch (error) {
+    throw withReplay(error)
+  }
+}
+
+function withReplay(error: unknown): unknown {
+  if (error instanceof Error) error.message += `\nReplay: ${replayCommand()}`
+  return error
 }
 
 /** `runs` seeds derived from {@link FUZZ_SEED}, for cases that are made from one number. */

@@ -1,6 +1,6 @@
 /** An author who signs whatever it likes, and peers that show it: trees that are none, two roots of one sequence, old roots. */
 import type { Clock } from '../../src/clock.ts'
-import type { Link } from '../../src/link.ts'
+import { CODEC_DAG_CBOR, linkTo, type Link } from '../../src/link.ts'
 import {
   type Authority,
   createAuthority,
@@ -13,7 +13,7 @@ import {
 } from '../../src/pointer/index.ts'
 import { buildTree, type Put } from '../../src/prolly/index.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
-import { type ChannelHandler, ProviderSet } from '../../src/sync/index.ts'
+import { type ChannelHandler, type NewestRoot, ProviderSet } from '../../src/sync/index.ts'
 import { signerOf } from './database-lab.ts'
 
 interface Block {
@@ -76,19 +76,26 @@ export class RogueAuthor {
 
   /** A peer whose newest root is this one, or that of `shown` when it is asked. */
   showing(shown: SignedRoot | (() => SignedRoot | undefined)): ChannelHandler {
-    const set = new ProviderSet({ clock: this.#clock })
-    set.add({
-      author: this.author,
-      name: this.name,
-      store: this.store,
-      newest: () => {
-        const root = typeof shown === 'function' ? shown() : shown
-        if (root === undefined) return undefined
-        const { epoch, sequence } = root.payload
-        return { signedRoot: root.bytes, id: { payload: root.link, epoch, sequence } }
-      },
-      changed: (signal) => this.#clock.sleep(100, signal),
+    return this.#serving(() => {
+      const root = typeof shown === 'function' ? shown() : shown
+      if (root === undefined) return undefined
+      const { epoch, sequence } = root.payload
+      return { signedRoot: root.bytes, id: { payload: root.link, epoch, sequence } }
     })
+  }
+
+  /** A peer that shows any bytes for this database's newest root, and claims that they are above all others. */
+  showingBytes(bytes: Uint8Array | (() => Uint8Array)): ChannelHandler {
+    return this.#serving(() => {
+      const signedRoot = typeof bytes === 'function' ? bytes() : bytes
+      return { signedRoot, id: { payload: linkTo(CODEC_DAG_CBOR, signedRoot), epoch: 4095, sequence: 2 ** 40 - 1 } }
+    })
+  }
+
+  #serving(newest: () => NewestRoot | undefined): ChannelHandler {
+    const set = new ProviderSet({ clock: this.#clock })
+    const changed = (signal: AbortSignal): Promise<void> => this.#clock.sleep(100, signal)
+    set.add({ author: this.author, name: this.name, store: this.store, newest, changed })
     return set.handle
   }
 }

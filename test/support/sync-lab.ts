@@ -1,6 +1,6 @@
 /** Databases, providers and pullers in one process, for tests of the sync engine. Signed roots are any bytes here: the engine never reads them. */
 import { CODEC_DAG_CBOR, CODEC_RAW, formatLink, type Link, linkCodec, linkMapKey, linkTo } from '../../src/link.ts'
-import { type Format, FORMAT_1, type Put, Tree, type TreeRef } from '../../src/prolly/index.ts'
+import { type Format, FORMAT_1, type Put, type TreeRef } from '../../src/prolly/index.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
 import type { CompleteRecord, WriteBatch } from '../../src/store/interface.ts'
 import {
@@ -242,8 +242,4 @@ export function sameBlocks(published: Published, store: MemoryStore): boolean {
     if (ours === undefined || theirs === undefined || !Buffer.from(ours).equals(theirs)) return false
   }
   return true
-}
-
-export async function openTree(published: Published, store: MemoryStore): Promise<Tree> {
-  return Tree.open(store, published.target.root)
 }

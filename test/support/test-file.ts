@@ -31,6 +31,8 @@ export interface TestFileOptions {
   readonly timeLimitMs: number
   /** Whether `.only` may hide other tests: yes when somebody works on one file, never when all of them run. */
   readonly allowOnly: boolean
+  /** Of all random choices in the file: it stands in FUZZ_SEED. */
+  readonly seed: number
 }
 
 export interface Verdict {
@@ -77,7 +79,7 @@ async function runProcess(path: string, log: FileHandle, tally: string, options:
   const { FORCE_COLOR: _, ...env } = process.env
   const child = spawn(process.execPath, ['--import', GUARD_URL, path], {
     cwd: options.root,
-    env: { ...env, NO_COLOR: '1', TEST_TALLY_FILE: tally },
+    env: { ...env, NO_COLOR: '1', TEST_TALLY_FILE: tally, FUZZ_SEED: String(options.seed) },
     stdio: ['ignore', log.fd, log.fd],
     detached: true,
   })

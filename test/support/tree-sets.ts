@@ -53,7 +53,7 @@ export function randomRows(random: Random, count: number, format: Format = FORMA
   return sortRows([...rows.values()])
 }
 
-export function randomValue(random: Random, format: Format): Uint8Array {
+function randomValue(random: Random, format: Format): Uint8Array {
   const most = random.chance(0.05) ? format.inlineBytesMax * 2 : Math.min(format.inlineBytesMax, 60)
   return random.bytes(random.between(0, most))
 }

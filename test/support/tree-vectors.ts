@@ -76,7 +76,7 @@ export function sharedVectors(): Vectors | undefined {
 }
 
 /** The link of any CID, also one that no tree may hold. */
-export function requireCid(text: string): Link {
+function requireCid(text: string): Link {
   return CID.parse(text).bytes
 }
 

@@ -1,0 +1,91 @@
+/** Messages of the sync protocol for properties: what there is, and what holds of any bytes. Shared by the test and the fuzz target. */
+import fc from 'fast-check'
+import * as assert from 'uvu/assert'
+import { isCoppiceError } from '../../src/errors.ts'
+import { CODEC_DAG_CBOR, CODEC_RAW, linkTo } from '../../src/link.ts'
+import {
+  type Answer,
+  decodeAnswer,
+  decodeHello,
+  decodeRequest,
+  decodeWelcome,
+  encodeMessage,
+  type Message,
+  type Request,
+  type RootId,
+} from '../../src/sync/messages.ts'
+
+const bytes = (minLength: number, maxLength: number): fc.Arbitrary<Uint8Array> =>
+  fc.uint8Array({ minLength, maxLength })
+const id = fc.nat(0xffffffff)
+const node = bytes(0, 8).map((seed) => linkTo(CODEC_DAG_CBOR, seed))
+const link = fc.oneof(
+  node,
+  bytes(0, 8).map((seed) => linkTo(CODEC_RAW, seed)),
+)
+const rootId: fc.Arbitrary<RootId | null> = fc.option(
+  fc.record({ payload: node, epoch: fc.nat(4095), sequence: fc.maxSafeNat() }),
+)
+const signedRoot = bytes(1, 996)
+
+const request: fc.Arbitrary<Request> = fc.oneof(
+  fc.record({ type: fc.constant('get root' as const), id, have: rootId, waitMs: fc.nat(30_000) }),
+  fc.record({
+    type: fc.constant('get blocks' as const),
+    id,
+    links: fc.array(link, { minLength: 1, maxLength: 40 }),
+    bytesMax: fc.integer({ min: 1, max: 1024 * 1024 }),
+  }),
+  fc.record({ type: fc.constant('tell' as const), signedRoot }),
+)
+const answer: fc.Arbitrary<Answer> = fc.oneof(
+  fc.record({ type: fc.constant('root' as const), id, signedRoot: fc.option(signedRoot) }),
+  fc.record({
+    type: fc.constant('blocks' as const),
+    id,
+    blocks: fc.array(fc.option(bytes(0, 300)), { minLength: 1, maxLength: 40 }),
+  }),
+  fc.record({ type: fc.constant('refusal' as const), id, reason: fc.constantFrom('busy' as const, 'failed' as const) }),
+)
+const hello = fc.record({
+  type: fc.constant('hello' as const),
+  version: fc.constant(1),
+  author: bytes(32, 32),
+  name: fc.stringMatching(/^[a-z0-9]{1,48}$/),
+  have: rootId,
+})
+const welcome = fc.oneof(
+  fc.record({
+    type: fc.constant('welcome' as const),
+    version: fc.constant(1),
+    status: fc.constantFrom('same' as const, 'empty' as const, 'unknown' as const, 'version' as const, 'busy' as const),
+    signedRoot: fc.constant(null),
+  }),
+  fc.record({
+    type: fc.constant('welcome' as const),
+    version: fc.constant(1),
+    status: fc.constant('newest' as const),
+    signedRoot,
+  }),
+)
+
+/** Name, messages of the kind, and their decoder. */
+export const MESSAGE_KINDS: readonly (readonly [string, fc.Arbitrary<Message>, (frame: Uint8Array) => unknown])[] = [
+  ['hello', hello, decodeHello],
+  ['welcome', welcome, decodeWelcome],
+  ['request', request, decodeRequest],
+  ['answer', answer, decodeAnswer],
+]
+
+/** `frame` is refused with `PEER_PROTOCOL`, or is the one encoding of what it says. */
+export function assertDecodesStrictly(decode: (frame: Uint8Array) => unknown, frame: Uint8Array): void {
+  let message: unknown
+  try {
+    message = decode(frame)
+  } catch (error) {
+    assert.ok(isCoppiceError(error, 'PEER_PROTOCOL'), String(error))
+    return
+  }
+  if ((message as { type: string }).type === 'foreign hello') return
+  assert.equal(encodeMessage(message as Message), frame)
+}
