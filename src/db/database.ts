@@ -7,21 +7,19 @@ import { equalBytes } from '../bytes.ts'
 import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
 import type { Link } from '../link.ts'
-import { buildTree, type KeyRange, NodeReader, type ScanOptions, Tree } from '../prolly/index.ts'
-import { formatAddress, type SignedRoot, type Signer } from '../pointer/index.ts'
+import { buildTree, NodeReader, Tree } from '../prolly/index.ts'
+import type { Signer } from '../pointer/index.ts'
 import { Staging, type Store } from '../store/index.ts'
 import type { KeyNames, ReadOptions } from './collection-view.ts'
 import { type BatchOptions, Collection, type CollectionOptions } from './collection.ts'
 import { encodeDocument } from './document.ts'
-import type { KeyReader, Row } from './key-reader.ts'
-import { AUTHOR, encodeText, NAME, PUBLISHED, ROOT } from './meta.ts'
+import { Handle } from './handle.ts'
+import { AUTHOR, encodeText, NAME, ROOT } from './meta.ts'
 import { Publisher, type PublishOptions, type PublishReport } from './publisher.ts'
-import { decodeOwn, type LogEntry, type LogOptions, readLog } from './signed-log.ts'
 import { METADATA_KEY } from './schema.ts'
 import type { Snapshot } from './snapshot.ts'
-import { DatabaseState, type StateChange, type Surroundings } from './state.ts'
+import { DatabaseState, type Surroundings } from './state.ts'
 import { Transaction } from './transaction.ts'
-import { Turns } from './turns.ts'
 
 export interface DatabaseOptions extends Surroundings {
   /** Signs roots; without one the handle cannot publish. */
@@ -39,16 +37,12 @@ export interface BatchReport<R> {
   readonly bytesWritten: number
 }
 
-export class Database implements KeyReader, AsyncDisposable {
-  readonly #state: DatabaseState
+export class Database extends Handle {
   readonly #signer: Signer | undefined
-  readonly #isWritable: boolean
-  readonly #turns = new Turns()
 
-  protected constructor(state: DatabaseState, options: DatabaseOptions) {
-    this.#state = state
+  private constructor(state: DatabaseState, options: DatabaseOptions) {
+    super(state, 'local', options.isWritable ?? false)
     this.#signer = options.signer
-    this.#isWritable = options.isWritable ?? false
   }
 
   /** The values a new, empty database starts with; the root's block is written at once, the values with the batch of whoever creates it. */
@@ -67,42 +61,10 @@ export class Database implements KeyReader, AsyncDisposable {
     return new Database(await DatabaseState.load(store, options), options)
   }
 
-  get author(): Uint8Array {
-    return this.#state.author
-  }
-
-  get name(): string {
-    return this.#state.name
-  }
-
-  /** `coppice:<author>/<name>`, without peers. */
-  get address(): string {
-    return formatAddress({ author: this.author, name: this.name, peers: [] })
-  }
-
-  /** What serving and comparing need. */
-  get state(): DatabaseState {
-    return this.#state
-  }
-
   /** The working state as it is now. */
-  async snapshot(options: ReadOptions = {}): Promise<Snapshot> {
+  override async snapshot(options: ReadOptions = {}): Promise<Snapshot> {
     options.signal?.throwIfAborted()
-    return await this.#state.snapshot()
-  }
-
-  async get(key: Uint8Array, options: ReadOptions = {}): Promise<Uint8Array | undefined> {
-    options.signal?.throwIfAborted()
-    return await (await this.snapshot()).get(key)
-  }
-
-  async *scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
-    yield* (await this.snapshot()).scan(options)
-  }
-
-  async count(range: KeyRange & ReadOptions = {}): Promise<number> {
-    range.signal?.throwIfAborted()
-    return await (await this.snapshot()).count(range)
+    return await this.state.snapshot()
   }
 
   /** Documents of one collection. `K` lists the key's fields, so that `get` takes a typed tuple. */
@@ -138,12 +100,12 @@ export class Database implements KeyReader, AsyncDisposable {
 
   /** As {@link batch}, with the states before and after and what it cost. */
   batchWithReport<R>(body: (tx: Transaction) => Promise<R>, options: BatchOptions = {}): Promise<BatchReport<R>> {
-    return this.#exclusively(() => this.#runBatch(body, options), options.signal)
+    return this.exclusively(() => this.#runBatch(body, options), options.signal)
   }
 
   async #runBatch<R>(body: (tx: Transaction) => Promise<R>, options: BatchOptions): Promise<BatchReport<R>> {
     const { signal, durable = true } = options
-    const staging = new Staging(this.#state.store)
+    const staging = new Staging(this.state.store)
     const from = await this.snapshot()
     const tx = new Transaction(await Tree.open(new NodeReader(staging), from.tree.ref.root), staging, signal)
     try {
@@ -152,7 +114,7 @@ export class Database implements KeyReader, AsyncDisposable {
       signal?.throwIfAborted()
       await this.#show(staging, from.tree.ref.root, root, durable)
       const { blocksWritten, bytesWritten } = staging.counters
-      return { result, from, to: await this.#state.at(root), blocksWritten, bytesWritten }
+      return { result, from, to: await this.state.at(root), blocksWritten, bytesWritten }
     } catch (error) {
       tx.drop()
       await staging.abort()
@@ -163,7 +125,7 @@ export class Database implements KeyReader, AsyncDisposable {
   async #show(staging: Staging, before: Link, root: Link, durable: boolean): Promise<void> {
     if (equalBytes(before, root)) return
     await staging.commit({ meta: new Map([[ROOT, root]]), durable })
-    this.#state.notify()
+    this.state.notify()
   }
 
   /**
@@ -174,58 +136,21 @@ export class Database implements KeyReader, AsyncDisposable {
    *   `BLOCK_MISSING`, `STORE_CORRUPT` or `TREE_MALFORMED` where the store is damaged: such a state is never signed.
    */
   publish(options: PublishOptions = {}): Promise<PublishReport> {
-    return this.#exclusively(async () => {
+    return this.exclusively(async () => {
       if (this.#signer === undefined) {
         throw new CoppiceError(
           'KEY_FILE_INVALID',
           "publish: expected the author's key, got none; publish where author.key is",
         )
       }
-      const report = await new Publisher(this.#state, this.#signer).publish(options)
-      this.#state.notify()
+      const report = await new Publisher(this.state, this.#signer).publish(options)
+      this.state.notify()
       return report
     }, options.signal)
-  }
-
-  /** The newest signed root, undefined before the first publish. */
-  async published(options: ReadOptions = {}): Promise<SignedRoot | undefined> {
-    options.signal?.throwIfAborted()
-    const bytes = await this.#state.store.getMeta(PUBLISHED)
-    return bytes === undefined ? undefined : decodeOwn(bytes)
   }
 
   /** Sets the metadata document: title, description, licenses and the like, of your choosing. */
   async setMetadata(metadata: Document, options?: BatchOptions): Promise<void> {
     await this.put(METADATA_KEY, encodeDocument(metadata), options)
-  }
-
-  /** Every change of the working state from now on, made by this process or another, until the signal aborts or the handle is closed. */
-  watch(options: ReadOptions = {}): AsyncGenerator<StateChange, void, undefined> {
-    return this.#state.watch('local', options.signal)
-  }
-
-  /** The signed roots, newest first. */
-  log(options: LogOptions = {}): AsyncIterable<LogEntry> {
-    return readLog(this.#state, options)
-  }
-
-  #exclusively<R>(work: () => Promise<R>, signal: AbortSignal | undefined): Promise<R> {
-    if (!this.#isWritable) {
-      return Promise.reject(
-        new CoppiceError('STORE_READ_ONLY', 'database: expected a handle opened for writing, got one that only reads'),
-      )
-    }
-    return this.#turns.run(work, signal)
-  }
-
-  /** Ends watches, waits for batches and publishes that were begun or wait, and closes the store. Idempotent. */
-  async close(): Promise<void> {
-    this.#state.beginClose()
-    await this.#turns.close()
-    await this.#state.store.close()
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
   }
 }

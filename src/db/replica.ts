@@ -6,20 +6,16 @@ import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
 import { quoteText } from '../escape.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
-import type { KeyRange, ScanOptions } from '../prolly/index.ts'
-import { formatAddress, type SignedRoot } from '../pointer/index.ts'
 import type { Store } from '../store/index.ts'
 import type { PeerDialer } from '../sync/index.ts'
 import { CollectionView, type KeyNames, type ReadOptions } from './collection-view.ts'
 import { follow, type FollowOptions } from './follow.ts'
-import type { KeyReader, Row } from './key-reader.ts'
-import { AUTHOR, decodeText, encodeText, NAME, PEERS, PUBLISHED, ROOT } from './meta.ts'
+import { Handle } from './handle.ts'
+import { AUTHOR, decodeText, encodeText, NAME, PEERS, ROOT } from './meta.ts'
 import { Puller, type PullOptions, type PullResult } from './puller.ts'
 import { type ReplicaStanding, readStanding } from './standing.ts'
-import { decodeOwn, type LogEntry, type LogOptions, readLog } from './signed-log.ts'
 import type { Snapshot } from './snapshot.ts'
-import { DatabaseState, type StateChange, type Surroundings } from './state.ts'
-import { Turns } from './turns.ts'
+import { DatabaseState, type Surroundings } from './state.ts'
 
 /** The network as a replica uses it. */
 export interface Dialing {
@@ -34,14 +30,12 @@ export interface ReplicaOptions extends Surroundings {
   readonly network?: Dialing
 }
 
-export class Replica implements KeyReader, AsyncDisposable {
-  readonly #state: DatabaseState
-  readonly #options: ReplicaOptions
-  readonly #turns = new Turns()
+export class Replica extends Handle {
+  readonly #network: Dialing | undefined
 
   private constructor(state: DatabaseState, options: ReplicaOptions) {
-    this.#state = state
-    this.#options = options
+    super(state, 'pulled', options.isWritable ?? false)
+    this.#network = options.network
   }
 
   /** The values of a new replica, which has nothing yet. `peers` are the addresses it asks. @throws {CoppiceError} `ADDRESS_INVALID`. */
@@ -57,76 +51,37 @@ export class Replica implements KeyReader, AsyncDisposable {
     return new Replica(await DatabaseState.load(store, options), options)
   }
 
-  get author(): Uint8Array {
-    return this.#state.author
-  }
-
-  get name(): string {
-    return this.#state.name
-  }
-
-  /** `coppice:<author>/<name>`, without peers. */
-  get address(): string {
-    return formatAddress({ author: this.author, name: this.name, peers: [] })
-  }
-
-  /** What serving and comparing need. */
-  get state(): DatabaseState {
-    return this.#state
-  }
-
   /** Whether a first pull has completed: before, there is nothing to read. */
   async isComplete(options: ReadOptions = {}): Promise<boolean> {
     options.signal?.throwIfAborted()
-    return (await this.#state.store.getMeta(ROOT)) !== undefined
+    return (await this.state.store.getMeta(ROOT)) !== undefined
   }
 
   /** The newest complete state. @throws {CoppiceError} `ROOT_NOT_FOUND` before the first pull has completed. */
-  async snapshot(options: ReadOptions = {}): Promise<Snapshot> {
+  override async snapshot(options: ReadOptions = {}): Promise<Snapshot> {
     if (!(await this.isComplete(options))) {
       throw new CoppiceError(
         'ROOT_NOT_FOUND',
         `replica of ${this.name}: expected a complete state, got none yet; pull first`,
       )
     }
-    return await this.#state.snapshot()
-  }
-
-  async get(key: Uint8Array, options: ReadOptions = {}): Promise<Uint8Array | undefined> {
-    options.signal?.throwIfAborted()
-    return await (await this.snapshot()).get(key)
-  }
-
-  async *scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
-    yield* (await this.snapshot()).scan(options)
-  }
-
-  async count(range: KeyRange & ReadOptions = {}): Promise<number> {
-    range.signal?.throwIfAborted()
-    return await (await this.snapshot()).count(range)
+    return await this.state.snapshot()
   }
 
   collection<T extends object = Document, K extends KeyNames<T> = KeyNames<T>>(name: string): CollectionView<T, K> {
     return new CollectionView<T, K>(name, () => this.snapshot())
   }
 
-  /** The signed root of the complete state, undefined before the first pull has completed. */
-  async published(options: ReadOptions = {}): Promise<SignedRoot | undefined> {
-    options.signal?.throwIfAborted()
-    const bytes = await this.#state.store.getMeta(PUBLISHED)
-    return bytes === undefined ? undefined : decodeOwn(bytes)
-  }
-
   /** Where the replica stands: what it has, the newest it knows of, how fresh that is. */
   async standing(options: ReadOptions = {}): Promise<ReplicaStanding> {
     options.signal?.throwIfAborted()
-    return await readStanding(this.#state)
+    return await readStanding(this.state)
   }
 
   /** The addresses it asks. */
   async peers(options: ReadOptions = {}): Promise<string[]> {
     options.signal?.throwIfAborted()
-    const bytes = await this.#state.store.getMeta(PEERS)
+    const bytes = await this.state.store.getMeta(PEERS)
     return bytes === undefined
       ? []
       : decodeText(bytes)
@@ -137,7 +92,7 @@ export class Replica implements KeyReader, AsyncDisposable {
   /** Replaces the addresses it asks, after a pull that is under way. @throws {CoppiceError} `ADDRESS_INVALID` for what can be none. */
   async setPeers(peers: readonly string[], options: ReadOptions = {}): Promise<void> {
     const meta = new Map([[PEERS, encodePeers(peers)]])
-    await this.#exclusively(() => this.#state.store.write({ meta }, { durable: true }), options.signal)
+    await this.exclusively(() => this.state.store.write({ meta }, { durable: true }), options.signal)
   }
 
   /**
@@ -148,10 +103,10 @@ export class Replica implements KeyReader, AsyncDisposable {
    * @throws the signal's reason; an AbortError when the handle is closed meanwhile.
    */
   async pull(options: PullOptions = {}): Promise<PullResult> {
-    const { closing } = this.#state
+    const { closing } = this.state
     const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
-    return await this.#exclusively(async () => {
-      const puller = new Puller(this.#state, await this.#dialers())
+    return await this.exclusively(async () => {
+      const puller = new Puller(this.state, await this.#dialers())
       try {
         return await puller.pull({ ...options, signal })
       } finally {
@@ -166,51 +121,23 @@ export class Replica implements KeyReader, AsyncDisposable {
    * @throws {CoppiceError} `EQUIVOCATION`, `FORMAT_NEWER`, `ADDRESS_INVALID`, `STORE_*`: what no other try mends.
    */
   async *follow(options: FollowOptions = {}): AsyncGenerator<PullResult, void, undefined> {
-    this.#requireWritable()
+    this.requireWritable()
     const following = {
-      state: this.#state,
+      state: this.state,
       dialers: () => this.#dialers(),
-      exclusively: <R>(work: () => Promise<R>, signal: AbortSignal) => this.#exclusively(work, signal),
+      exclusively: <R>(work: () => Promise<R>, signal: AbortSignal) => this.exclusively(work, signal),
     }
     yield* follow(following, options)
   }
 
-  /** Every change of the complete state from now on, until the signal aborts or the handle is closed. */
-  watch(options: ReadOptions = {}): AsyncGenerator<StateChange, void, undefined> {
-    return this.#state.watch('pulled', options.signal)
-  }
-
-  /** The signed roots it accepted and completed, newest first. */
-  log(options: LogOptions = {}): AsyncIterable<LogEntry> {
-    return readLog(this.#state, options)
-  }
-
   async #dialers(): Promise<PeerDialer[]> {
-    const { network } = this.#options
+    const network = this.#network
     if (network === undefined) throw new TypeError('replica: expected a network to dial peers on')
     return await Promise.all((await this.peers()).map(async (address) => network.dialer(address)))
   }
 
-  async #exclusively<R>(work: () => Promise<R>, signal?: AbortSignal): Promise<R> {
-    this.#requireWritable()
-    return await this.#turns.run(work, signal)
-  }
-
-  #requireWritable(): void {
-    if (this.#options.isWritable === true) return
-    throw new CoppiceError('STORE_READ_ONLY', 'replica: expected a handle opened for writing, got one that only reads')
-  }
-
-  /** Interrupts pulls, ends follows and watches, and closes network and store. Idempotent. */
-  async close(): Promise<void> {
-    this.#state.beginClose()
-    await this.#turns.close()
-    await this.#options.network?.close()
-    await this.#state.store.close()
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
+  protected override async release(): Promise<void> {
+    await this.#network?.close()
   }
 }
 
