@@ -6,13 +6,12 @@
  *
  * Prints the multiaddr it listens on, then a line for each answer it has corrupted.
  */
+import { providerOptions } from '../src/db/index.ts'
 import { Replica } from '../src/index.ts'
 import { createNode } from '../src/net/index.ts'
 import { type Channel, ProviderSet, REQUEST_FRAME_BYTES_MAX } from '../src/sync/index.ts'
 import { decodeAnswer, encodeMessage } from '../src/sync/messages.ts'
 import { surroundings } from '../src/surroundings.ts'
-
-const NEVER_MS = 2 ** 31 - 1
 
 /** The frame with one bit of its last block flipped. Whatever carries no block stays as it is. */
 function corrupt(frame: Uint8Array): Uint8Array {
@@ -49,20 +48,8 @@ function lying(channel: Channel): Channel {
 
 /** Serves what the replica has now, as src/serve.ts does, but through channels that lie. */
 async function serveLies(replica: Replica): Promise<string> {
-  const { author, name, store } = replica.state
   const providers = new ProviderSet({ clock: surroundings.clock })
-  providers.add({
-    author,
-    name,
-    store,
-    newest: async () => {
-      const root = await replica.published()
-      if (root === undefined) return undefined
-      const { epoch, sequence } = root.payload
-      return { signedRoot: root.bytes, id: { payload: root.link, epoch, sequence } }
-    },
-    changed: (signal) => surroundings.clock.sleep(NEVER_MS, signal),
-  })
+  providers.add(providerOptions(replica.state))
   const peerKey = crypto.getRandomValues(new Uint8Array(32))
   const node = await createNode({ peerKey, listen: ['/ip4/127.0.0.1/tcp/0'] })
   await node.handle((channel) => providers.handle(lying(channel)), { frameBytesMax: REQUEST_FRAME_BYTES_MAX })
