@@ -58,6 +58,8 @@ export class Cli {
       )
     }
     this.#isInputUsed = true
+    // Interrupted before anybody reads it, it fails with nobody listening; who reads it later is told all the same.
+    process.stdin.on('error', () => {})
     return addAbortSignal(this.signal, process.stdin)
   }
 

@@ -14,10 +14,7 @@ const EXIT_OF_SIGNAL = { SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const
 export async function main(args: readonly string[]): Promise<number> {
   const cli = new Cli()
   // A failure outside of the command's own course, in a background task of a library: told in one line like any other.
-  process.once('uncaughtException', (error) => {
-    for (const line of renderError(error, cli.command)) cli.note(line)
-    process.exit(EXIT_TROUBLE)
-  })
+  process.once('uncaughtException', (error) => process.exit(exitCodeOf(error, cli)))
   try {
     await createProgram(cli).parseAsync(args, { from: 'user' })
     await cli.out.flush()
