@@ -5,7 +5,7 @@ import { escapeText } from '../escape.ts'
 import { adviceFor } from './advice.ts'
 import { describeNoPeer } from './peers.ts'
 
-export function isDebugging(): boolean {
+function isDebugging(): boolean {
   return /(^|[\s,])(\*|coppice)/.test(process.env['DEBUG'] ?? '')
 }
 
