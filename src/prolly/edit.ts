@@ -9,22 +9,22 @@ import { compareBytes } from '../bytes.ts'
 import { matchesLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import { type Format, FORMAT_1 } from './format.ts'
-import { isValueRef, type Node } from './node.ts'
+import { equalValues, isValueRef, type Node, type Value } from './node.ts'
 import type { NodeReader } from './node-reader.ts'
 import { SortedSource, type Source } from './sorted-source.ts'
 import type { Tree } from './tree.ts'
 import { type BlockSink, TreeWriter, type TreeRef } from './tree-writer.ts'
 
-/** A row to be written. */
-export interface Put {
+/** A row to be written: the bytes of its value, or where they stand out of line, written there by the caller. */
+export interface Put<V extends Value = Uint8Array> {
   readonly key: Uint8Array
-  readonly value: Uint8Array
+  readonly value: V
 }
 
 /** A put, or with `value: null` a delete. Deleting an absent key is no change. */
-export interface Edit {
+export interface Edit<V extends Value = Uint8Array> {
   readonly key: Uint8Array
-  readonly value: Uint8Array | null
+  readonly value: V | null
 }
 
 export interface WriteOptions {
@@ -46,7 +46,11 @@ const ROWS_PER_CHECK = 256
  * After an error or an abort the sink holds blocks that nothing refers to.
  * @throws {CoppiceError} `INPUT_UNSORTED`, `INPUT_DUPLICATE_KEY`, `KEY_TOO_LONG`, `VALUE_TOO_LARGE`.
  */
-export async function buildTree(rows: Source<Put>, sink: BlockSink, options: WriteOptions = {}): Promise<WriteReport> {
+export async function buildTree(
+  rows: Source<Put<Value>>,
+  sink: BlockSink,
+  options: WriteOptions = {},
+): Promise<WriteReport> {
   const writer = new TreeWriter(sink, options.format ?? FORMAT_1)
   const source = new SortedSource(rows)
   try {
@@ -76,7 +80,7 @@ export async function buildTree(rows: Source<Put>, sink: BlockSink, options: Wri
  */
 export async function editTree(
   tree: Tree,
-  edits: Source<Edit>,
+  edits: Source<Edit<Value>>,
   sink: BlockSink,
   options: WriteOptions = {},
 ): Promise<WriteReport> {
@@ -100,13 +104,18 @@ function report(writer: TreeWriter, ref: TreeRef): WriteReport {
 
 class Editor {
   readonly #nodes: NodeReader
-  readonly #source: SortedSource<Edit>
+  readonly #source: SortedSource<Edit<Value>>
   readonly #writer: TreeWriter
   readonly #signal: AbortSignal | undefined
   /** The first edit not yet applied. */
-  #edit: Edit | undefined
+  #edit: Edit<Value> | undefined
 
-  constructor(nodes: NodeReader, source: SortedSource<Edit>, writer: TreeWriter, signal: AbortSignal | undefined) {
+  constructor(
+    nodes: NodeReader,
+    source: SortedSource<Edit<Value>>,
+    writer: TreeWriter,
+    signal: AbortSignal | undefined,
+  ) {
     this.#nodes = nodes
     this.#source = source
     this.#writer = writer
@@ -157,7 +166,7 @@ class Editor {
       if (isPresent && edit.value !== null && isHeldValue(leaf, row, edit.value)) writer.copyRow(leaf, row)
       else if (edit.value !== null) writer.appendRow(edit.key, edit.value)
       if (isPresent) row++
-      const next: MaybePromise<Edit | undefined> = this.#source.next()
+      const next: MaybePromise<Edit<Value> | undefined> = this.#source.next()
       this.#edit = next instanceof Promise ? await next : next
       const pending = writer.takePending()
       if (pending !== undefined) await pending
@@ -170,11 +179,12 @@ class Editor {
   }
 }
 
-/** Whether row `i` already refers to a block of these bytes, which then need not be written again. */
-function isHeldValue(leaf: Node, i: number, bytes: Uint8Array): boolean {
-  if (leaf.isInline(i) || leaf.valueSize(i) !== bytes.length) return false
-  const value = leaf.value(i)
-  return isValueRef(value) && matchesLink(value.link, bytes)
+/** Whether row `i` already refers to a block of this value, which then need not be written again. */
+function isHeldValue(leaf: Node, i: number, value: Value): boolean {
+  if (leaf.isInline(i)) return false
+  const held = leaf.value(i)
+  if (isValueRef(value)) return equalValues(held, value)
+  return isValueRef(held) && held.size === value.length && matchesLink(held.link, value)
 }
 
 /** Where deletes left one old subtree, its highest node with more than one child (or its leaf) is the root. */

@@ -10,7 +10,7 @@ import { type Block, CODEC_DAG_CBOR, CODEC_RAW, type Link, linkTo } from '../lin
 import type { MaybePromise } from '../maybe-promise.ts'
 import { headLength, LINK_ENCODED_BYTES, LINK_HEAD, MAJOR_ARRAY, MAJOR_BYTES, MAJOR_UINT, writeHead } from './cbor.ts'
 import { type Format, KEY_BYTES_MAX, NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from './format.ts'
-import type { Node } from './node.ts'
+import { isValueRef, type Node, type Value, type ValueRef } from './node.ts'
 import { isBoundary } from './splitter.ts'
 
 /** Takes the blocks of a tree as they are finished. A promise means: wait before handing over more. */
@@ -70,6 +70,12 @@ class LevelChunk {
     this.keysEnd = this.lastKeyStart + key.length
   }
 
+  putValueRef({ link, size }: ValueRef): void {
+    const start = writeHead(this.values, this.valuesEnd, MAJOR_ARRAY, 2)
+    this.valuesEnd = writeHead(this.values, putLink(this.values, start, link), MAJOR_UINT, size)
+    this.bytesBelow += size
+  }
+
   clear(): void {
     this.keysEnd = 0
     this.valuesEnd = 0
@@ -104,25 +110,25 @@ export class TreeWriter {
   }
 
   /**
-   * The next row. A value too long to stand inline is written as a block of its own first.
+   * The next row. Bytes too long to stand inline are written as a block of their own first.
    * @throws {CoppiceError} `KEY_TOO_LONG`, `VALUE_TOO_LARGE`; the writer must then be dropped.
    */
-  appendRow(key: Uint8Array, value: Uint8Array): void {
+  appendRow(key: Uint8Array, value: Value): void {
     assertEntrySize(key, value)
     const chunk = this.#chunk(0)
     const keyBefore = chunk.keysEnd
     const valueBefore = chunk.valuesEnd
     chunk.putKey(key)
-    if (value.length <= this.#format.inlineBytesMax) {
+    if (isValueRef(value)) {
+      chunk.putValueRef(value)
+    } else if (value.length <= this.#format.inlineBytesMax) {
       const start = writeHead(chunk.values, valueBefore, MAJOR_BYTES, value.length)
       chunk.values.set(value, start)
       chunk.valuesEnd = start + value.length
     } else {
       const link = linkTo(CODEC_RAW, value)
       this.#put({ link, bytes: value })
-      const start = writeHead(chunk.values, valueBefore, MAJOR_ARRAY, 2)
-      chunk.valuesEnd = writeHead(chunk.values, putLink(chunk.values, start, link), MAJOR_UINT, value.length)
-      chunk.bytesBelow += value.length
+      chunk.putValueRef({ link, size: value.length })
     }
     this.#count(chunk, chunk.keysEnd - keyBefore + chunk.valuesEnd - valueBefore, 1)
   }
@@ -225,13 +231,13 @@ export class TreeWriter {
 }
 
 /** @throws {CoppiceError} `KEY_TOO_LONG`, `VALUE_TOO_LARGE`. */
-export function assertEntrySize(key: Uint8Array, value: Uint8Array): void {
+export function assertEntrySize(key: Uint8Array, value: Value): void {
   if (key.length > KEY_BYTES_MAX) {
     throw new CoppiceError('KEY_TOO_LONG', `key: expected at most ${KEY_BYTES_MAX} bytes, got ${key.length}`, {
       details: { bytes: key.length, limit: KEY_BYTES_MAX },
     })
   }
-  if (value.length > RAW_VALUE_BYTES_MAX) {
+  if (!isValueRef(value) && value.length > RAW_VALUE_BYTES_MAX) {
     throw new CoppiceError(
       'VALUE_TOO_LARGE',
       `value: expected at most ${RAW_VALUE_BYTES_MAX} bytes, got ${value.length}`,
