@@ -15,21 +15,33 @@ export class Child {
   readonly #lines: AsyncIterator<string>
   readonly #exited: Promise<void>
   #peakBytes = 0
+  #errors = ''
 
-  /** Starts `script`, a file beside this one. `timeoutMs` is for all of its life. */
+  /**
+   * Starts `script`, a file of ../rounds. `timeoutMs` is for all of its life. What it says on its standard error is shown
+   * only where it fails.
+   */
   constructor(script: string, args: readonly string[], timeoutMs: number) {
-    const path = fileURLToPath(new URL(script, import.meta.url))
-    const child = spawn(process.execPath, [path, ...args], { stdio: ['pipe', 'pipe', 'inherit'], timeout: timeoutMs })
+    const path = fileURLToPath(new URL(`../rounds/${script}`, import.meta.url))
+    const child = spawn(process.execPath, ['--expose-gc', path, ...args], { stdio: 'pipe' })
     running.add(child)
     this.#process = child
     this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+    child.stderr.on('data', (text: Buffer) => (this.#errors = (this.#errors + text.toString()).slice(-ERROR_CHARS_MAX)))
     const sampling = setInterval(() => this.#sample(), SAMPLE_INTERVAL_MS)
+    // Told something after its end: why it ended is what its next line fails with.
+    child.stdin.on('error', () => {})
+    let isLate = false
+    // By force: a native module in a loop would not notice a gentler signal.
+    const patience = setTimeout(() => (isLate = child.kill('SIGKILL')), timeoutMs)
     this.#exited = new Promise((resolve, reject) => {
-      child.once('exit', (code, signal) => {
+      child.once('close', (code, signal) => {
         clearInterval(sampling)
+        clearTimeout(patience)
         running.delete(child)
         if (code === 0) resolve()
-        else reject(new Error(`${script}: ended with ${signal ?? `exit code ${code}`}`))
+        else if (isLate) reject(new Error(`timed out after ${timeoutMs / 1000} s`))
+        else reject(new Error(`ended with ${signal ?? `exit code ${code}`}: ${lastLine(this.#errors)}`))
       })
     })
     this.#exited.catch(() => {})
@@ -40,7 +52,7 @@ export class Child {
     const next = await this.#lines.next()
     if (next.done !== true) return next.value
     await this.#exited
-    throw new Error('benchmark: its process ended and printed nothing more')
+    throw new Error('its process ended and printed nothing more')
   }
 
   /** Gives it a line to read. */
@@ -65,6 +77,14 @@ export class Child {
   #sample(): void {
     this.#peakBytes = Math.max(this.#peakBytes, anonymousBytes(this.#process.pid))
   }
+}
+
+const ERROR_CHARS_MAX = 4_000
+
+/** The line that names an error, of what Node prints for one that nobody caught. */
+function lastLine(errors: string): string {
+  const lines = errors.split('\n').filter((line) => line.trim() !== '')
+  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? 'it said nothing'
 }
 
 /** Resident anonymous memory of a process, from Linux' /proc. */

@@ -2,15 +2,15 @@
  * What does it cost to join, to keep up, and to find out that nothing happened? One round: an author's process serves
  * ENTRIES entries, a replica's process clones them over TCP and noise on loopback into LMDB, and pulls.
  *
- *     node bench/clone.ts
+ *     node bench/rounds/clone.ts [ENTRIES]
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { assert } from '../src/errors.ts'
-import { Child } from './child.ts'
-import { ENTRIES, UPDATES } from './entries.ts'
-import { type Figure, printFigures } from './figure.ts'
+import { assert } from '../../src/errors.ts'
+import { Child } from '../process/child.ts'
+import { ENTRIES, UPDATES } from '../data/entries.ts'
+import { type Figure, printFigures } from '../report/figure.ts'
 import type { Taken } from './replica.ts'
 
 const TIMEOUT_MS = 120_000
@@ -23,16 +23,17 @@ function figuresOf(what: string, { seconds, bytesMoved, roundTrips }: Taken): Fi
   ]
 }
 
+const size = Number(process.argv[2] ?? ENTRIES)
 const directory = await mkdtemp(join(tmpdir(), 'coppice-'))
 try {
-  const author = new Child('author.ts', [join(directory, 'author')], TIMEOUT_MS)
+  const author = new Child('author.ts', [join(directory, 'author'), String(size)], TIMEOUT_MS)
   const address = await author.line()
   const replica = new Child('replica.ts', [address, join(directory, 'replica')], TIMEOUT_MS)
   const next = async (): Promise<Taken> => JSON.parse(await replica.line()) as Taken
 
   const clone = await next()
   const clonePeakBytes = replica.takePeakBytes()
-  assert(clone.entries === ENTRIES, 'a clone has every entry')
+  assert(clone.entries === size, 'a clone has every entry')
 
   author.tell('update')
   await author.line()
@@ -45,7 +46,7 @@ try {
 
   printFigures([
     ...figuresOf('clone', clone),
-    { name: 'clone, entries per second', value: ENTRIES / clone.seconds, unit: 'entries/s' },
+    { name: 'clone, entries per second', value: size / clone.seconds, unit: 'entries/s' },
     { name: 'clone, peak RssAnon of the replica', value: clonePeakBytes, unit: 'bytes' },
     ...figuresOf(`pull of ${UPDATES} random updates`, pull),
     ...figuresOf('pull of nothing', nothing),

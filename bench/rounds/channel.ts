@@ -2,21 +2,25 @@
  * What a channel costs, between two processes over TCP on loopback: MiB/s of 64 KiB frames on one channel, the time of
  * a request and its answer on an open channel, of a new channel, and of a dial.
  *
- *     node bench/channel.ts
+ *     node bench/rounds/channel.ts
  */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { createNode, type NetworkNode } from '../src/net/index.ts'
-import type { Channel } from '../src/sync/channel.ts'
+import { createNode, type NetworkNode } from '../../src/net/index.ts'
+import type { Channel } from '../../src/sync/channel.ts'
 
 const MEBIBYTES = 250
 const REQUESTS = 500
 
-const server = spawn(process.execPath, [fileURLToPath(new URL('../test/support/frame-server.ts', import.meta.url))], {
-  stdio: ['pipe', 'pipe', 'inherit'],
-})
+const server = spawn(
+  process.execPath,
+  [fileURLToPath(new URL('../../test/support/frame-server.ts', import.meta.url))],
+  {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  },
+)
 const [line] = (await once(server.stdout, 'data')) as [Buffer]
 const address = line.toString().trim()
 

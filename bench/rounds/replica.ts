@@ -1,11 +1,11 @@
 /**
- * A process of bench/clone.ts: clones the address given into the directory given, into LMDB; then pulls once for each line
+ * A process of ./clone.ts: clones the address given into the directory given, into LMDB; then pulls once for each line
  * on standard input. Prints what each took as a line of JSON.
  */
 import { createInterface } from 'node:readline'
-import { Replica } from '../src/index.ts'
-import type { PullReport } from '../src/sync/index.ts'
-import { seconds } from './figure.ts'
+import { Replica } from '../../src/index.ts'
+import type { PullReport } from '../../src/sync/index.ts'
+import { seconds } from '../report/figure.ts'
 
 /** What a clone or a pull took. */
 export interface Taken {
