@@ -30,8 +30,12 @@ export type ErrorCode =
   | 'DATABASE_KIND'
   | 'FORMAT_NEWER'
   | 'ROOT_NOT_FOUND'
+  | 'NO_COMMON_BASE'
   | 'KEY_FILE_INVALID'
   | 'PUBLISH_REFUSED'
+  // proofs
+  | 'PROOF_INVALID'
+  | 'PROOF_TOO_LARGE'
   // the store and the machine
   | 'STORE_IO'
   | 'STORE_FULL'

@@ -3,10 +3,12 @@
  * CIDv1 dag-cbor sha2-256, values CIDv1 raw (at most 1 MiB) or dag-pb (UnixFS) sha2-256: always 36 bytes, one
  * form each (tree.md, 1). No CID objects on hot paths: they cost more than hashing the block.
  */
-import { CID } from 'multiformats/cid'
+import { base32 } from 'multiformats/bases/base32'
+import { base36 } from 'multiformats/bases/base36'
+import { base58btc } from 'multiformats/bases/base58'
 import { bytesToMapKey } from './bytes.ts'
 import { CoppiceError } from './errors.ts'
-import { sha256 } from './sha256.ts'
+import { SHA256_BYTES, sha256Text } from './sha256.ts'
 
 /** The 36 bytes of a CID: version, codec, hash code, digest length, digest. Owned by whoever made it: never written to. */
 export type Link = Uint8Array
@@ -17,6 +19,8 @@ export const CODEC_DAG_PB = 0x70
 export const CODEC_DAG_CBOR = 0x71
 /** Version, codec, sha2-256, 32 bytes: what stands before the digest. */
 const LINK_PREFIX_BYTES = 4
+/** 59 in base32, fewer in the others. */
+const CID_CHARS_MAX = 59
 
 /** Bytes and the link they hash to. Whoever holds a Block has verified or computed the link. */
 export interface Block {
@@ -30,7 +34,8 @@ export function linkTo(codec: number, bytes: Uint8Array): Link {
   link[1] = codec
   link[2] = 0x12
   link[3] = 0x20
-  link.set(sha256(bytes), LINK_PREFIX_BYTES)
+  const digest = sha256Text(bytes)
+  for (let i = 0; i < SHA256_BYTES; i++) link[LINK_PREFIX_BYTES + i] = digest.charCodeAt(i)
   return link
 }
 
@@ -40,8 +45,8 @@ export function linkCodec(link: Link): number {
 
 /** Whether `bytes` hash to the digest in `link`. */
 export function matchesLink(link: Link, bytes: Uint8Array): boolean {
-  const digest = sha256(bytes)
-  for (let i = 0; i < digest.length; i++) if (digest[i] !== link[LINK_PREFIX_BYTES + i]) return false
+  const digest = sha256Text(bytes)
+  for (let i = 0; i < SHA256_BYTES; i++) if (digest.charCodeAt(i) !== link[LINK_PREFIX_BYTES + i]) return false
   return true
 }
 
@@ -64,7 +69,7 @@ export function linkMapKey(link: Link): string {
 
 /** The CID as text: base32, `bafy...` for nodes, `bafk...` for raw values. */
 export function formatLink(link: Link): string {
-  return CID.decode(link).toString()
+  return base32.encode(link)
 }
 
 /** @throws {CoppiceError} `USAGE` when `text` is no CID of one of the three forms. */
@@ -79,10 +84,15 @@ export function parseLink(text: string): Link {
   return link
 }
 
+/** The bases that CIDs are written in, by the letter they begin with. */
+const BASES = [base32, base36, base58btc] as const
+
 /** As {@link parseLink}, undefined where `text` is something else. */
 export function tryParseLink(text: string): Link | undefined {
+  const base = BASES.find(({ prefix }) => text.startsWith(prefix))
+  if (base === undefined || text.length > CID_CHARS_MAX) return undefined
   try {
-    const bytes = CID.parse(text).bytes
+    const bytes = base.decode(text)
     return isLink(bytes) ? bytes : undefined
   } catch {
     return undefined

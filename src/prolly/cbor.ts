@@ -11,6 +11,17 @@ export const MAJOR_ARRAY = 4
 export const LINK_HEAD: Uint8Array = Uint8Array.of(0xd8, 0x2a, 0x58, 0x25, 0x00)
 export const LINK_ENCODED_BYTES = 41
 
+/** Whether {@link LINK_HEAD} stands there. Spelled out: a loop over five bytes takes longer than all else about a link. */
+export function hasLinkHead(bytes: Uint8Array, at: number): boolean {
+  return (
+    bytes[at] === 0xd8 &&
+    bytes[at + 1] === 0x2a &&
+    bytes[at + 2] === 0x58 &&
+    bytes[at + 3] === 0x25 &&
+    bytes[at + 4] === 0x00
+  )
+}
+
 /** Bytes of the head of an item of length or value `n`, 0 <= n <= 2^53-1. */
 export function headLength(n: number): number {
   if (n < 24) return 1
@@ -74,6 +85,26 @@ export class HeadReader {
     if (headLength(n) !== length + 1) this.fail(`${expected} in its shortest form`)
     this.at += 1 + length
     return n
+  }
+
+  /** Moves over a byte string that must be there as a whole, and gives its length. */
+  skipByteString(expected: string): number {
+    const { bytes, at } = this
+    const first = bytes[at] as number
+    // One-byte heads, and two-byte heads in their shortest form, by far the most.
+    const second = bytes[at + 1] as number
+    const isShort = first >> 5 === MAJOR_BYTES && first < 0x58
+    if (isShort || (first === 0x58 && second >= 24)) {
+      const length = isShort ? first & 0x1f : second
+      const end = at + (isShort ? 1 : 2) + length
+      if (end <= bytes.length) {
+        this.at = end
+        return length
+      }
+    }
+    const length = this.head(MAJOR_BYTES, expected)
+    this.skip(length, expected)
+    return length
   }
 
   /** Moves over `length` bytes that must be there. */

@@ -2,6 +2,7 @@
  * A place among the rows of a tree: the path of nodes from the root to one row. Moves read only the nodes they enter.
  */
 import type { Link } from '../link.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
 import type { Node } from './node.ts'
 import type { NodeReader } from './node-reader.ts'
 
@@ -33,14 +34,14 @@ export class Cursor {
 
   /** Moves to the first row at or above `key`; with undefined to the first row of all. */
   async seek(key: Uint8Array | undefined): Promise<void> {
-    await this.#descendFrom(this.#root, (node) => (key === undefined ? 0 : node.lowerBound(key)))
+    await this.#descend(this.#start(), (node) => (key === undefined ? 0 : node.lowerBound(key)))
   }
 
   /** Moves to the last row below `key`; with undefined to the last row of all. */
   async seekBelow(key: Uint8Array | undefined): Promise<void> {
     // In an internal node the child that holds the first row at or above `key` is also where the row before it is, or
     // just left of it: descend there and step back once at the leaf.
-    await this.#descendFrom(this.#root, (node) => {
+    await this.#descend(this.#start(), (node) => {
       if (key === undefined) return node.level === 0 ? node.length : node.length - 1
       const at = node.lowerBound(key)
       return node.level === 0 ? at : Math.min(at, node.length - 1)
@@ -65,22 +66,21 @@ export class Cursor {
       const step = this.#path.at(-1) as Step
       step.index += direction
       if (step.index >= 0 && step.index < step.node.length) {
-        await this.#descend(step.node.link(step.index), (node) => (direction === 1 ? 0 : node.length - 1))
+        await this.#descend(this.#nodes.child(step.node, step.index), (node) => (direction === 1 ? 0 : node.length - 1))
         return
       }
       this.#path.pop()
     }
   }
 
-  async #descendFrom(root: Link, choose: (node: Node) => number): Promise<void> {
+  #start(): MaybePromise<Node> {
     this.#path = []
-    await this.#descend(root, choose)
+    return this.#nodes.get(this.#root)
   }
 
-  async #descend(link: Link, choose: (node: Node) => number): Promise<void> {
-    for (let at = link; ;) {
-      const found = this.#nodes.get(at)
-      const node = found instanceof Promise ? await found : found
+  async #descend(from: MaybePromise<Node>, choose: (node: Node) => number): Promise<void> {
+    for (let next = from; ;) {
+      const node = next instanceof Promise ? await next : next
       const index = choose(node)
       if (node.level > 0 && index >= node.length) {
         // Above the last key of all: there is no such row.
@@ -89,7 +89,7 @@ export class Cursor {
       }
       this.#path.push({ node, index })
       if (node.level === 0) return
-      at = node.link(index)
+      next = this.#nodes.child(node, index)
     }
   }
 }

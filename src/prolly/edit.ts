@@ -5,10 +5,9 @@
  * every level. So the result is, by construction, what a bulk build of the same rows gives, at the cost of the change.
  * (The idea of advancing the chunker of each level by the cursor of the old tree is Dolt's tree mutator.)
  */
-import { compareBytes } from '../bytes.ts'
-import { matchesLink } from '../link.ts'
+import { type Link, matchesLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
-import { type Format, FORMAT_1 } from './format.ts'
+import { type Format, FORMAT_1, RAW_VALUE_BYTES_MAX } from './format.ts'
 import { equalValues, isValueRef, type Node, type Value } from './node.ts'
 import type { NodeReader } from './node-reader.ts'
 import { SortedSource, type Source } from './sorted-source.ts'
@@ -44,7 +43,7 @@ const ROWS_PER_CHECK = 256
 /**
  * Builds a tree from rows in key order. Memory is one partial chunk per level, whatever the number of rows.
  * After an error or an abort the sink holds blocks that nothing refers to.
- * @throws {CoppiceError} `INPUT_UNSORTED`, `INPUT_DUPLICATE_KEY`, `KEY_TOO_LONG`, `VALUE_TOO_LARGE`.
+ * @throws {CoppiceError} `INPUT_UNSORTED`, `INPUT_DUPLICATE_KEY`, `KEY_TOO_LONG`.
  */
 export async function buildTree(
   rows: Source<Put<Value>>,
@@ -59,7 +58,8 @@ export async function buildTree(
       const next = source.next()
       const row = next instanceof Promise ? await next : next
       if (row === undefined) break
-      writer.appendRow(row.key, row.value)
+      if (isFileSized(row.value)) await writer.appendFile(row.key, row.value, options.signal)
+      else writer.appendRow(row.key, row.value)
       const pending = writer.takePending()
       if (pending !== undefined) await pending
       if (++sinceCheck === ROWS_PER_CHECK) {
@@ -87,10 +87,7 @@ export async function editTree(
   const writer = new TreeWriter(sink, options.format ?? FORMAT_1)
   const source = new SortedSource(edits)
   try {
-    const editor = new Editor(tree.nodes, source, writer, options.signal)
-    await editor.start()
-    writer.replaces(tree.level, tree.ref.root)
-    await editor.rewrite(await tree.nodes.get(tree.ref.root), true)
+    await new Editor(tree, source, writer, options.signal).run()
     return report(writer, await writer.finish((child) => lowestRoot(tree.nodes, child)))
   } finally {
     await source.close()
@@ -102,80 +99,88 @@ function report(writer: TreeWriter, ref: TreeRef): WriteReport {
   return { root, entries, bytes, blocksWritten: writer.blocksWritten, bytesWritten: writer.bytesWritten }
 }
 
+/** A node on the way from the root to where the walk is, and its first entry that is not yet in the new tree. */
+interface Step {
+  readonly node: Node
+  index: number
+  /** Nothing of the old tree lies right of this node: edits above its last key fall here. */
+  readonly isRightmost: boolean
+}
+
+/** Walks the old tree from left to right in one loop, which waits for nothing that is at hand. */
 class Editor {
-  readonly #nodes: NodeReader
+  readonly #tree: Tree
   readonly #source: SortedSource<Edit<Value>>
   readonly #writer: TreeWriter
   readonly #signal: AbortSignal | undefined
+  readonly #path: Step[] = []
   /** The first edit not yet applied. */
   #edit: Edit<Value> | undefined
 
-  constructor(
-    nodes: NodeReader,
-    source: SortedSource<Edit<Value>>,
-    writer: TreeWriter,
-    signal: AbortSignal | undefined,
-  ) {
-    this.#nodes = nodes
+  constructor(tree: Tree, source: SortedSource<Edit<Value>>, writer: TreeWriter, signal: AbortSignal | undefined) {
+    this.#tree = tree
     this.#source = source
     this.#writer = writer
     this.#signal = signal
   }
 
-  async start(): Promise<void> {
-    this.#edit = await this.#source.next()
-  }
-
-  /** Writes the rows below `node` with the edits that fall there; edits above the last key fall to the rightmost. */
-  async rewrite(node: Node, rightmost: boolean): Promise<void> {
-    this.#signal?.throwIfAborted()
-    if (node.level === 0) {
-      await this.#rewriteLeaf(node, rightmost)
-    } else {
-      for (let i = 0; i < node.length; i++) {
-        const childIsRightmost = rightmost && i === node.length - 1
-        if (!this.#isTouched(node, i, childIsRightmost) && this.#writer.isAtBoundary(node.level - 1)) {
-          this.#writer.copySubtree(node, i)
-          continue
-        }
-        const link = node.link(i)
-        const found = this.#nodes.get(link)
-        const child = found instanceof Promise ? await found : found
-        this.#writer.replaces(child.level, link)
-        await this.rewrite(child, childIsRightmost)
-      }
-    }
-    const pending = this.#writer.takePending()
-    if (pending !== undefined) await pending
-  }
-
-  #isTouched(node: Node, i: number, rightmost: boolean): boolean {
-    return this.#edit !== undefined && (rightmost || node.compareKey(i, this.#edit.key) >= 0)
-  }
-
-  async #rewriteLeaf(leaf: Node, rightmost: boolean): Promise<void> {
+  async run(): Promise<void> {
     const writer = this.#writer
-    const last = leaf.lastKey
-    let row = 0
-    let sinceCheck = 0
-    for (let edit = this.#edit; edit !== undefined; edit = this.#edit) {
-      if (!rightmost && (last === undefined || compareBytes(edit.key, last) > 0)) break
-      let order = 1
-      while (row < leaf.length && (order = leaf.compareKey(row, edit.key)) < 0) writer.copyRow(leaf, row++)
-      const isPresent = row < leaf.length && order === 0
-      if (isPresent && edit.value !== null && isHeldValue(leaf, row, edit.value)) writer.copyRow(leaf, row)
-      else if (edit.value !== null) writer.appendRow(edit.key, edit.value)
-      if (isPresent) row++
-      const next: MaybePromise<Edit<Value> | undefined> = this.#source.next()
-      this.#edit = next instanceof Promise ? await next : next
+    this.#edit = await this.#source.next()
+    this.#enter(this.#tree.ref.root, await this.#tree.nodes.get(this.#tree.ref.root), true)
+    for (let step = this.#path.at(-1); step !== undefined; step = this.#path.at(-1)) {
+      this.#signal?.throwIfAborted()
+      const { node } = step
+      const end = this.#nextTouched(step)
+      if (node.level === 0) {
+        writer.copyRows(node, step.index, end)
+        step.index = end
+        const edit = this.#edit
+        if (edit !== undefined && (end < node.length || step.isRightmost)) {
+          const written = this.#apply(edit, step)
+          if (written instanceof Promise) await written
+          const next = this.#source.next()
+          this.#edit = next instanceof Promise ? await next : next
+        } else {
+          this.#path.pop()
+        }
+      } else if (step.index < end && writer.isAtBoundary(node.level - 1)) {
+        writer.copySubtrees(node, step.index, end)
+        step.index = end
+      } else if (step.index < node.length) {
+        const isRightmost = step.isRightmost && step.index === node.length - 1
+        const found = this.#tree.nodes.child(node, step.index)
+        const child = found instanceof Promise ? await found : found
+        this.#enter(node.link(step.index++), child, isRightmost)
+      } else {
+        this.#path.pop()
+      }
       const pending = writer.takePending()
       if (pending !== undefined) await pending
-      if (++sinceCheck === ROWS_PER_CHECK) {
-        sinceCheck = 0
-        this.#signal?.throwIfAborted()
-      }
     }
-    while (row < leaf.length) writer.copyRow(leaf, row++)
+  }
+
+  #enter(link: Link, node: Node, isRightmost: boolean): void {
+    this.#writer.replaces(node.level, link)
+    this.#path.push({ node, index: 0, isRightmost })
+  }
+
+  /** Writes the row of `edit`, which stands before row `index` of the leaf or takes its place. */
+  #apply({ key, value }: Edit<Value>, step: Step): MaybePromise<void> {
+    const { node: leaf, index } = step
+    const isPresent = index < leaf.length && leaf.compareKey(index, key) === 0
+    if (isPresent) step.index++
+    if (value === null) return
+    if (isFileSized(value)) return this.#writer.appendFile(key, value, this.#signal)
+    if (isPresent && isHeldValue(leaf, index, value)) this.#writer.copyRows(leaf, index, index + 1)
+    else this.#writer.appendRow(key, value)
+  }
+
+  /** The first entry at or behind the step's that the next edit touches: the row it stands before, or the child it falls into. */
+  #nextTouched({ node, index, isRightmost }: Step): number {
+    if (this.#edit === undefined) return node.length
+    const at = node.lowerBound(this.#edit.key, index)
+    return at === node.length && node.level > 0 && isRightmost ? node.length - 1 : at
   }
 }
 
@@ -187,8 +192,13 @@ function isHeldValue(leaf: Node, i: number, value: Value): boolean {
   return isValueRef(held) && held.size === value.length && matchesLink(held.link, value)
 }
 
+/** Bytes that no single block holds: they are written as a file first. */
+function isFileSized(value: Value): value is Uint8Array {
+  return !isValueRef(value) && value.length > RAW_VALUE_BYTES_MAX
+}
+
 /** Where deletes left one old subtree, its highest node with more than one child (or its leaf) is the root. */
-async function lowestRoot(nodes: NodeReader, top: TreeRef): Promise<TreeRef> {
+export async function lowestRoot(nodes: NodeReader, top: TreeRef): Promise<TreeRef> {
   let ref = top
   for (;;) {
     const node = await nodes.get(ref.root)

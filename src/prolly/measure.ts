@@ -14,9 +14,14 @@ export interface LevelShape {
   bytesMax: number
 }
 
+/** Sizes of nodes are counted in steps of so many bytes. */
+export const HISTOGRAM_STEP_BYTES = 512
+
 export interface TreeShape {
   /** From the leaves to the root. */
   readonly levels: readonly LevelShape[]
+  /** Nodes of all levels by their size: the n-th count, from 0, is of those of `[n, n + 1)` times {@link HISTOGRAM_STEP_BYTES}. */
+  readonly histogram: readonly number[]
   /** Values out of line, each at each of its places. */
   readonly values: number
   readonly valueBytes: number
@@ -34,6 +39,7 @@ export async function measureTree(
     entries: 0,
     bytesMax: 0,
   }))
+  const histogram: number[] = []
   let values = 0
   let valueBytes = 0
   const visit = async (link: Link): Promise<void> => {
@@ -47,6 +53,9 @@ export async function measureTree(
       shape.entries += node.length
       shape.bytesMax = Math.max(shape.bytesMax, node.bytes.length)
     }
+    const step = Math.floor(node.bytes.length / HISTOGRAM_STEP_BYTES)
+    while (histogram.length <= step) histogram.push(0)
+    histogram[step] = (histogram[step] as number) + 1
     for (let i = 0; i < node.length; i++) {
       if (node.level > 0) {
         await visit(node.link(i))
@@ -59,5 +68,5 @@ export async function measureTree(
     }
   }
   await visit(tree.ref.root)
-  return { levels, values, valueBytes }
+  return { levels, histogram, values, valueBytes }
 }

@@ -7,10 +7,11 @@
  * A Node is a view: offsets into the block, no object per entry. Decoding is strict, so a block that decodes is the
  * one encoding of what it says. It checks the shape only; where a node may stand is verify.ts.
  */
-import { compareBytes } from '../bytes.ts'
+import { compareBytes, equalRanges } from '../bytes.ts'
 import { CODEC_DAG_CBOR, CODEC_DAG_PB, CODEC_RAW, LINK_BYTES, type Link } from '../link.ts'
 import {
   DecodeFailure,
+  hasLinkHead,
   HeadReader,
   headLength,
   LINK_ENCODED_BYTES,
@@ -36,8 +37,15 @@ export interface Entry {
   readonly value: Value
 }
 
-/** What stands in a block from one position to the next, by index: `starts[i]` to `starts[i + 1]`. */
-type Offsets = Uint16Array
+/**
+ * Where entry `i` stands in a block, in one small integer: its encoded key at `places[i] >>> PLACE_BITS`, its encoded value
+ * (leaf) or link (internal) at `places[i] & PLACE_MASK`; the last place is the ends of both. A plain array: a typed one
+ * of this size costs more to make than to fill.
+ */
+type Places = readonly number[]
+
+const PLACE_BITS = 15
+const PLACE_MASK = 0x7fff
 
 export class Node {
   /** The whole block. */
@@ -49,29 +57,22 @@ export class Node {
   readonly entries: number
   /** This block's length and all that lies below: what a parent says of it. */
   readonly totalBytes: number
-  readonly #keys: Offsets
-  /** Leaf: encoded values. Internal: encoded links. */
-  readonly #values: Offsets
-  readonly #counts: Float64Array
-  readonly #sizes: Float64Array
+  /** For the NodeReader that holds this node: the children it found in its present generation, by index. */
+  children: (Node | undefined)[] | undefined
+  generation = 0
+  readonly #places: Places
+  readonly #counts: readonly number[]
+  readonly #sizes: readonly number[]
 
-  private constructor(
-    bytes: Uint8Array,
-    level: number,
-    keys: Offsets,
-    values: Offsets,
-    counts: Float64Array,
-    sizes: Float64Array,
-  ) {
+  private constructor(bytes: Uint8Array, level: number, body: Body) {
     this.bytes = bytes
     this.level = level
-    this.length = keys.length - 1
-    this.#keys = keys
-    this.#values = values
-    this.#counts = counts
-    this.#sizes = sizes
-    this.entries = level === 0 ? this.length : sum(counts)
-    this.totalBytes = bytes.length + sum(sizes)
+    this.length = body.places.length - 1
+    this.#places = body.places
+    this.#counts = body.counts
+    this.#sizes = body.sizes
+    this.entries = level === 0 ? this.length : sum(body.counts)
+    this.totalBytes = bytes.length + sum(body.sizes)
     if (this.totalBytes > Number.MAX_SAFE_INTEGER) throw new DecodeFailure('expected sums of at most 2^53-1')
   }
 
@@ -86,38 +87,25 @@ export class Node {
     if (level > LEVEL_MAX) throw new DecodeFailure(`expected a level of at most ${LEVEL_MAX}, got ${level}`)
     if ((level === 0) !== (parts === 3))
       throw new DecodeFailure(`expected ${level === 0 ? 3 : 5} elements at level ${level}, got ${parts}`)
-
-    const length = reader.head(MAJOR_ARRAY, 'an array of keys')
-    if (length > bytes.length) reader.fail('an array no longer than the block')
-    const keys = new Uint16Array(length + 1)
-    for (let i = 0; i < length; i++) {
-      keys[i] = reader.at
-      const keyLength = reader.head(MAJOR_BYTES, 'a key')
-      if (keyLength > KEY_BYTES_MAX)
-        throw new DecodeFailure(`expected a key of at most ${KEY_BYTES_MAX} bytes, got ${keyLength}`)
-      reader.skip(keyLength, 'a key')
-    }
-    keys[length] = reader.at
-
-    const node = level === 0 ? decodeLeaf(reader, keys) : decodeInternal(reader, keys)
+    const body = level === 0 ? decodeLeaf(reader) : decodeInternal(reader)
     if (reader.at !== bytes.length) reader.fail('the end of the block')
-    return new Node(bytes, level, keys, node.values, node.counts, node.sizes)
+    return new Node(bytes, level, body)
   }
 
-  /** Offset of the encoded key, head included; `keyStart(length)` is the end of the last. */
+  /** Offset of the encoded key, head included; of `length`, the end of the last. */
   keyEncodedStart(i: number): number {
-    return this.#keys[i] as number
+    return (this.#places[i] as number) >>> PLACE_BITS
   }
 
   /** Offset of the bytes of key `i` in the block. They end at {@link keyEnd}. */
   keyStart(i: number): number {
-    const start = this.#keys[i] as number
-    const length = (this.#keys[i + 1] as number) - start
+    const start = this.keyEncodedStart(i)
+    const length = this.keyEncodedStart(i + 1) - start
     return start + (length <= 24 ? 1 : length <= 257 ? 2 : 3)
   }
 
   keyEnd(i: number): number {
-    return this.#keys[i + 1] as number
+    return this.keyEncodedStart(i + 1)
   }
 
   /** A view of the block. */
@@ -143,9 +131,9 @@ export class Node {
     return own - key.length
   }
 
-  /** The first index whose key is at or above `key`; `length` where there is none. */
-  lowerBound(key: Uint8Array): number {
-    let low = 0
+  /** The first index from `from` on whose key is at or above `key`; `length` where there is none. */
+  lowerBound(key: Uint8Array, from = 0): number {
+    let low = from
     let high = this.length
     while (low < high) {
       const middle = (low + high) >> 1
@@ -157,23 +145,37 @@ export class Node {
 
   /** Offset of encoded value `i` (leaf) or link `i` (internal); of `length`, the end of the last. */
   valueEncodedStart(i: number): number {
-    return this.#values[i] as number
+    return (this.#places[i] as number) & PLACE_MASK
   }
 
   /** Length of entry `i` as the splitter counts it: its encoded parts, no array heads of the node. */
   entryLength(i: number): number {
-    return entryLength(this.#keys, this.#values, i) + this.#tailLength(i)
+    return this.entriesLength(i, i + 1)
   }
 
-  #tailLength(i: number): number {
-    if (this.level === 0) return 0
-    return headLength(this.#counts[i] as number) + headLength(this.#sizes[i] as number)
+  /** The sum of {@link entryLength} from `from` up to `to`. */
+  entriesLength(from: number, to: number): number {
+    const keys = this.keyEncodedStart(to) - this.keyEncodedStart(from)
+    let length = keys + this.valueEncodedStart(to) - this.valueEncodedStart(from)
+    if (this.level === 0) return length
+    for (let i = from; i < to; i++) {
+      length += headLength(this.#counts[i] as number) + headLength(this.#sizes[i] as number)
+    }
+    return length
   }
 
   // Leaves
 
   isInline(i: number): boolean {
-    return (this.bytes[this.#values[i] as number] as number) >> 5 === MAJOR_BYTES
+    return (this.bytes[this.valueEncodedStart(i)] as number) >> 5 === MAJOR_BYTES
+  }
+
+  /** Bytes of the values from `from` up to `to` that stand in blocks of their own. */
+  outOfLineBytes(from: number, to: number): number {
+    if (this.#sizes.length === 0) return 0
+    let bytes = 0
+    for (let i = from; i < to; i++) bytes += this.#sizes[i] as number
+    return bytes
   }
 
   /** Length of value `i` in bytes, wherever it stands. */
@@ -184,12 +186,12 @@ export class Node {
   value(i: number): Value {
     return this.isInline(i)
       ? this.#inline(i)
-      : { link: this.#linkAt((this.#values[i] as number) + 1), size: this.#sizes[i] as number }
+      : { link: this.#linkAt(this.valueEncodedStart(i) + 1), size: this.#sizes[i] as number }
   }
 
   #inline(i: number): Uint8Array {
-    const start = this.#values[i] as number
-    const end = this.#values[i + 1] as number
+    const start = this.valueEncodedStart(i)
+    const end = this.valueEncodedStart(i + 1)
     const length = end - start
     return this.bytes.subarray(start + (length <= 24 ? 1 : length <= 257 ? 2 : length <= 65538 ? 3 : 5), end)
   }
@@ -197,7 +199,7 @@ export class Node {
   // Internal nodes
 
   link(i: number): Link {
-    return this.#linkAt(this.#values[i] as number)
+    return this.#linkAt(this.valueEncodedStart(i))
   }
 
   #linkAt(start: number): Link {
@@ -217,23 +219,40 @@ export class Node {
 }
 
 interface Body {
-  readonly values: Offsets
+  readonly places: Places
   /** Internal nodes only. */
-  readonly counts: Float64Array
-  /** Internal: `bytes` of each child. Leaf: size of each out-of-line value, 0 for inline ones. */
-  readonly sizes: Float64Array
+  readonly counts: readonly number[]
+  /** Internal: `bytes` of each child. Leaf: size of each out-of-line value, 0 for inline ones; none where all are inline. */
+  readonly sizes: readonly number[]
 }
 
-const NO_NUMBERS = new Float64Array(0)
+const NO_NUMBERS: readonly number[] = []
 
-function decodeLeaf(reader: HeadReader, keys: Offsets): Body {
-  const length = parallelLength(reader, keys, 'values')
-  const values = new Uint16Array(length + 1)
-  let sizes = NO_NUMBERS
+/** The array of keys; the places of values are still to be added. */
+function decodeKeys(reader: HeadReader): number[] {
+  const length = reader.head(MAJOR_ARRAY, 'an array of keys')
+  if (length > reader.bytes.length) reader.fail('an array no longer than the block')
+  const places = Array<number>(length + 1)
   for (let i = 0; i < length; i++) {
-    values[i] = reader.at
-    if ((reader.bytes[reader.at] ?? 0) >> 5 === MAJOR_BYTES) {
-      reader.skip(reader.head(MAJOR_BYTES, 'a value'), 'a value')
+    places[i] = reader.at << PLACE_BITS
+    const keyLength = reader.skipByteString('a key')
+    if (keyLength > KEY_BYTES_MAX)
+      throw new DecodeFailure(`expected a key of at most ${KEY_BYTES_MAX} bytes, got ${keyLength}`)
+  }
+  places[length] = reader.at << PLACE_BITS
+  return places
+}
+
+function decodeLeaf(reader: HeadReader): Body {
+  const places = decodeKeys(reader)
+  const length = parallelLength(reader, places, 'values')
+  const { bytes } = reader
+  let sizes: number[] | undefined
+  for (let i = 0; i < length; i++) {
+    const { at } = reader
+    places[i] = (places[i] as number) | at
+    if ((bytes[at] as number) >> 5 === MAJOR_BYTES) {
+      reader.skipByteString('a value')
       continue
     }
     if (reader.head(MAJOR_ARRAY, 'a value or [CID, size]') !== 2)
@@ -241,42 +260,43 @@ function decodeLeaf(reader: HeadReader, keys: Offsets): Body {
     const codec = skipLink(reader)
     if (codec !== CODEC_RAW && codec !== CODEC_DAG_PB)
       throw new DecodeFailure('expected the CID of a value (raw or dag-pb)')
-    if (sizes.length === 0) sizes = new Float64Array(length)
+    sizes ??= Array<number>(length).fill(0)
     sizes[i] = reader.head(MAJOR_UINT, 'the size of a value')
   }
-  values[length] = reader.at
-  return { values, counts: NO_NUMBERS, sizes }
+  places[length] = (places[length] as number) | reader.at
+  return { places, counts: NO_NUMBERS, sizes: sizes ?? NO_NUMBERS }
 }
 
-function decodeInternal(reader: HeadReader, keys: Offsets): Body {
-  const length = parallelLength(reader, keys, 'links')
-  const values = new Uint16Array(length + 1)
+function decodeInternal(reader: HeadReader): Body {
+  const places = decodeKeys(reader)
+  const length = parallelLength(reader, places, 'links')
   for (let i = 0; i < length; i++) {
-    values[i] = reader.at
+    places[i] = (places[i] as number) | reader.at
     if (skipLink(reader) !== CODEC_DAG_CBOR) throw new DecodeFailure('expected the CID of a node (dag-cbor)')
   }
-  values[length] = reader.at
-  const counts = numbers(reader, keys, 'counts')
-  const sizes = numbers(reader, keys, 'bytes')
-  return { values, counts, sizes }
+  places[length] = (places[length] as number) | reader.at
+  const counts = numbers(reader, places, 'counts')
+  const sizes = numbers(reader, places, 'bytes')
+  return { places, counts, sizes }
 }
 
-function numbers(reader: HeadReader, keys: Offsets, what: string): Float64Array {
-  const out = new Float64Array(parallelLength(reader, keys, what))
-  for (let i = 0; i < out.length; i++) out[i] = reader.head(MAJOR_UINT, `a number in ${what}`)
+function numbers(reader: HeadReader, places: Places, what: string): number[] {
+  const length = parallelLength(reader, places, what)
+  const out = Array<number>(length)
+  for (let i = 0; i < length; i++) out[i] = reader.head(MAJOR_UINT, `a number in ${what}`)
   return out
 }
 
-function parallelLength(reader: HeadReader, keys: Offsets, what: string): number {
+function parallelLength(reader: HeadReader, places: Places, what: string): number {
   const length = reader.head(MAJOR_ARRAY, `an array of ${what}`)
-  if (length !== keys.length - 1) throw new DecodeFailure(`expected ${keys.length - 1} ${what}, got ${length}`)
+  if (length !== places.length - 1) throw new DecodeFailure(`expected ${places.length - 1} ${what}, got ${length}`)
   return length
 }
 
 /** Moves over a link in its one form and gives its codec. */
 function skipLink(reader: HeadReader): number {
   const { bytes, at } = reader
-  for (let i = 0; i < LINK_HEAD.length; i++) if (bytes[at + i] !== LINK_HEAD[i]) reader.fail('a link')
+  if (!hasLinkHead(bytes, at)) reader.fail('a link')
   const start = at + LINK_HEAD.length
   if (bytes[start] !== 0x01 || bytes[start + 2] !== 0x12 || bytes[start + 3] !== 0x20)
     reader.fail('a CIDv1 of sha2-256')
@@ -284,15 +304,48 @@ function skipLink(reader: HeadReader): number {
   return bytes[start + 1] as number
 }
 
-function entryLength(keys: Offsets, values: Offsets, i: number): number {
-  return (keys[i + 1] as number) - (keys[i] as number) + (values[i + 1] as number) - (values[i] as number)
-}
-
-function sum(values: Float64Array): number {
+function sum(values: readonly number[]): number {
   let total = 0
   for (let i = 0; i < values.length; i++) total += values[i] as number
   if (total > Number.MAX_SAFE_INTEGER) throw new DecodeFailure('expected sums of at most 2^53-1')
   return total
+}
+
+/** Sign as of `compareBytes(a.key(i), b.key(j))`, without views. */
+export function compareKeysOf(a: Node, i: number, b: Node, j: number): number {
+  const [aStart, bStart] = [a.keyStart(i), b.keyStart(j)]
+  const [aLength, bLength] = [a.keyEnd(i) - aStart, b.keyEnd(j) - bStart]
+  const length = Math.min(aLength, bLength)
+  for (let k = 0; k < length; k++) {
+    const difference = (a.bytes[aStart + k] as number) - (b.bytes[bStart + k] as number)
+    if (difference !== 0) return difference
+  }
+  return aLength - bLength
+}
+
+/**
+ * How many entries of `a` from `i` on are those of `b` from `j` on, key and value or link, in nodes of one level. What is
+ * equal is encoded equally. Behind the one row of a leaf that changed, all the rest is the same most often.
+ */
+export function countEqualEntries(a: Node, i: number, b: Node, j: number): number {
+  const most = Math.min(a.length - i, b.length - j)
+  if (equalRuns(a, i, b, j, most)) return most
+  let count = 0
+  while (count < most && equalRuns(a, i + count, b, j + count, 1)) count++
+  return count
+}
+
+function equalRuns(a: Node, i: number, b: Node, j: number, count: number): boolean {
+  const [aKeys, bKeys] = [a.keyEncodedStart(i), b.keyEncodedStart(j)]
+  const [aValues, bValues] = [a.valueEncodedStart(i), b.valueEncodedStart(j)]
+  const keysLength = a.keyEncodedStart(i + count) - aKeys
+  const valuesLength = a.valueEncodedStart(i + count) - aValues
+  return (
+    keysLength === b.keyEncodedStart(j + count) - bKeys &&
+    valuesLength === b.valueEncodedStart(j + count) - bValues &&
+    equalRanges(a.bytes, aKeys, b.bytes, bKeys, keysLength) &&
+    equalRanges(a.bytes, aValues, b.bytes, bValues, valuesLength)
+  )
 }
 
 export function isValueRef(value: Value): value is ValueRef {

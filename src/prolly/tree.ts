@@ -3,14 +3,18 @@
  * sees one state to its end.
  */
 import { compareBytes } from '../bytes.ts'
-import type { Link } from '../link.ts'
+import { CoppiceError } from '../errors.ts'
+import { damagedBlock, requireHeld } from '../held-block.ts'
+import { formatLink, type Link } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { BlockReader } from '../store/interface.ts'
+import { type ByteRange, readFile, resolveRange } from '../unixfs/index.ts'
 import { Cursor } from './cursor.ts'
-import { damagedBlock, requireHeld } from './held-block.ts'
-import { type Entry, isValueRef, type Node, type Value } from './node.ts'
+import { LOADED_VALUE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from './format.ts'
+import { type Entry, isValueRef, type Node, type Value, type ValueRef } from './node.ts'
 import { NodeReader } from './node-reader.ts'
 import type { KeyRange } from './range.ts'
+import { type LeafRows, RowIterator } from './row-iterator.ts'
 import type { TreeRef } from './tree-writer.ts'
 
 export interface ScanOptions extends KeyRange {
@@ -18,6 +22,10 @@ export interface ScanOptions extends KeyRange {
   readonly reverse?: boolean
   /** At most so many rows. */
   readonly limit?: number
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface StreamOptions extends ByteRange {
   readonly signal?: AbortSignal | undefined
 }
 
@@ -62,16 +70,18 @@ export class Tree {
       const i = next.lowerBound(key)
       if (i === next.length) return undefined
       if (next.level === 0) return next.compareKey(i, key) === 0 ? next.value(i) : undefined
-      next = this.nodes.get(next.link(i))
+      next = this.nodes.child(next, i)
     }
   }
 
   /**
    * The bytes of a value.
-   * @throws {CoppiceError} `BLOCK_MISSING`, `STORE_CORRUPT` when its block has another length than the entry says.
+   * @throws {CoppiceError} `VALUE_TOO_LARGE` where it has more than {@link LOADED_VALUE_BYTES_MAX}, `BLOCK_MISSING`,
+   *   `STORE_CORRUPT` when its block has another length than the entry says.
    */
   readValue(value: Value): MaybePromise<Uint8Array> {
     if (!isValueRef(value)) return value
+    if (value.size > RAW_VALUE_BYTES_MAX) return this.#loadFile(value)
     const bytes = this.nodes.blocks.get(value.link)
     const check = (held: Uint8Array | undefined): Uint8Array => {
       const found = requireHeld(value.link, held)
@@ -81,24 +91,42 @@ export class Tree {
     return bytes instanceof Promise ? bytes.then(check) : check(bytes)
   }
 
-  /** The rows of a range in key order. Keys and values are views of blocks; they stay valid. */
-  async *scan(options: ScanOptions = {}): AsyncGenerator<Entry, void, undefined> {
-    let left = options.limit ?? Number.POSITIVE_INFINITY
-    if (left <= 0) return
-    for await (const { leaf, from, to } of this.leaves(options)) {
-      const step = from <= to ? 1 : -1
-      for (let i = from; i !== to; i += step) {
-        yield { key: leaf.key(i), value: leaf.value(i) }
-        if (--left === 0) return
-      }
+  async #loadFile(ref: ValueRef): Promise<Uint8Array> {
+    if (ref.size > LOADED_VALUE_BYTES_MAX) throw tooLargeToLoad(ref)
+    const out = new Uint8Array(ref.size)
+    let at = 0
+    for await (const piece of readFile(ref, this.nodes.blocks)) {
+      out.set(piece, at)
+      at += piece.length
     }
+    return out
+  }
+
+  /**
+   * The bytes of a value, or of a range of them, in pieces of at most 1 MiB. Reads the blocks that hold the range.
+   * @throws {CoppiceError} `BLOCK_MISSING`, `STORE_CORRUPT`. @throws {RangeError} for a bound that is no integer of 0 or more.
+   */
+  async *streamValue(value: Value, options: StreamOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    if (isValueRef(value) && value.size > RAW_VALUE_BYTES_MAX) {
+      yield* readFile(value, this.nodes.blocks, options)
+      return
+    }
+    options.signal?.throwIfAborted()
+    const bytes = await this.readValue(value)
+    const { start, end } = resolveRange(bytes.length, options)
+    if (start < end) yield bytes.subarray(start, end)
+  }
+
+  /** The rows of a range in key order. Keys and values are views of blocks; they stay valid. */
+  scan(options: ScanOptions = {}): AsyncGenerator<Entry, void, undefined> {
+    return new RowIterator(this.leaves(options), options.limit ?? Number.POSITIVE_INFINITY, readEntry)
   }
 
   /**
    * The leaves that hold a range, each with its rows `from` towards `to` (not included; `to < from` in reverse): what
    * bulk readers use, one step per leaf instead of one per row.
    */
-  async *leaves(options: ScanOptions = {}): AsyncGenerator<{ leaf: Node; from: number; to: number }, void, undefined> {
+  async *leaves(options: ScanOptions = {}): AsyncGenerator<LeafRows, void, undefined> {
     const { start, end, signal } = options
     if (start !== undefined && end !== undefined && compareBytes(start, end) >= 0) return
     const cursor = new Cursor(this.nodes, this.ref.root)
@@ -134,13 +162,13 @@ export class Tree {
   /** Rows whose key is below `key`: the position `key` has or would have. */
   async rank(key: Uint8Array): Promise<number> {
     let rank = 0
-    for (let link: Link = this.ref.root; ;) {
-      const node = await this.nodes.get(link)
+    for (let next = this.nodes.get(this.ref.root); ;) {
+      const node = await next
       const at = node.lowerBound(key)
       if (node.level === 0) return rank + at
       for (let i = 0; i < at; i++) rank += node.childEntries(i)
       if (at === node.length) return rank
-      link = node.link(at)
+      next = this.nodes.child(node, at)
     }
   }
 
@@ -149,12 +177,25 @@ export class Tree {
     if (!Number.isSafeInteger(n) || n < 0) throw new RangeError(`position: expected an integer >= 0, got ${n}`)
     if (n >= this.ref.entries) return undefined
     let left = n
-    for (let link: Link = this.ref.root; ;) {
-      const node = await this.nodes.get(link)
+    for (let next = this.nodes.get(this.ref.root); ;) {
+      const node = await next
       if (node.level === 0) return { key: node.key(left), value: node.value(left) }
       let i = 0
       while (left >= node.childEntries(i)) left -= node.childEntries(i++)
-      link = node.link(i)
+      next = this.nodes.child(node, i)
     }
   }
+}
+
+function tooLargeToLoad({ link, size }: ValueRef): CoppiceError {
+  const cid = formatLink(link)
+  return new CoppiceError(
+    'VALUE_TOO_LARGE',
+    `value ${cid}: expected at most ${LOADED_VALUE_BYTES_MAX} bytes to load at once, got ${size}; read it as a stream`,
+    { details: { cid, bytes: size, limit: LOADED_VALUE_BYTES_MAX } },
+  )
+}
+
+function readEntry(leaf: Node, row: number): Entry {
+  return { key: leaf.key(row), value: leaf.value(row) }
 }

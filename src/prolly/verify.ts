@@ -2,13 +2,14 @@
  * What a verifier checks per node, in O(node), given what the parent (or the signed root) claims of it (tree.md, 4).
  * With these rules a root commits to the only tree of its entries: no verifier may skip one of them.
  *
- * Rule 1 (size and hash) is the fault of the peer that sent the block; 2 to 8 of the author who signed it, since the
+ * Rule 1 (size and hash) is the fault of the peer that sent the block; 2 to 9 of the author who signed it, since the
  * hash is right. `details.rule` of the error names the first rule that fails.
  */
 import { compareBytes } from '../bytes.ts'
 import { CoppiceError } from '../errors.ts'
 import { CODEC_DAG_PB, CODEC_RAW, formatLink, linkCodec, type Link, matchesLink } from '../link.ts'
 import type { CompleteRecord } from '../store/interface.ts'
+import { decodeFileNode, type FileBlock, type FilePlace, LayoutFailure } from '../unixfs/index.ts'
 import { DecodeFailure } from './cbor.ts'
 import { type Format, FORMAT_1, NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from './format.ts'
 import { isValueRef, Node, type ValueRef } from './node.ts'
@@ -152,27 +153,47 @@ function verifyBoundaries(node: Node, claim: NodeClaim, format: Format): boolean
 }
 
 /**
- * Rule 9, for values that are one raw block: exactly `size` bytes that hash to the CID of the entry.
- * @throws {CoppiceError} `BLOCK_MISMATCH` where the hash is wrong (the peer's fault), `TREE_MALFORMED` rule 9 where the
- *   hash is right and the size is not (the author's).
+ * Rule 9, for a value that is one raw block: exactly `size` bytes that hash to the CID of the entry.
+ * @throws {CoppiceError} as {@link verifyValueBlock}.
  */
-export function verifyValue(bytes: Uint8Array, ref: ValueRef): void {
-  if (bytes.length > RAW_VALUE_BYTES_MAX || !matchesLink(ref.link, bytes)) {
-    throw new CoppiceError(
-      'BLOCK_MISMATCH',
-      `value ${formatLink(ref.link)}: expected the bytes of its CID, got others`,
-      {
-        details: { rule: 1, cid: formatLink(ref.link) },
-      },
-    )
+export function verifyValue(bytes: Uint8Array, { link, size }: ValueRef): void {
+  verifyValueBlock(bytes, { link, place: { offset: 0, size, height: 0 } })
+}
+
+/**
+ * Rule 9, for one block of a value: the value itself up to 1 MiB, a leaf or a node of its file beyond. Top down, since
+ * what is known of a block follows from the entry's size. Gives the links of a node, none for a leaf.
+ * @throws {CoppiceError} `BLOCK_MISMATCH` where the hash is wrong (the peer's fault), `TREE_MALFORMED` rule 9 where the
+ *   hash is right and the block is not what has to stand there (the author's).
+ */
+export function verifyValueBlock(bytes: Uint8Array, block: FileBlock): readonly Link[] {
+  if (bytes.length > RAW_VALUE_BYTES_MAX || !matchesLink(block.link, bytes)) {
+    const cid = formatLink(block.link)
+    throw new CoppiceError('BLOCK_MISMATCH', `value ${cid}: expected the bytes of its CID, got others`, {
+      details: { rule: 1, cid },
+    })
   }
-  if (bytes.length !== ref.size) {
-    throw new CoppiceError(
-      'TREE_MALFORMED',
-      `value ${formatLink(ref.link)}: expected ${ref.size} bytes as its entry says, got ${bytes.length} (rule 9)`,
-      { details: { rule: 9, cid: formatLink(ref.link) } },
-    )
+  return verifyHeldValueBlock(bytes, block)
+}
+
+/** As {@link verifyValueBlock}, for bytes whose hash was checked when they came in. */
+export function verifyHeldValueBlock(bytes: Uint8Array, { link, place }: FileBlock): readonly Link[] {
+  if (place.height > 0) {
+    try {
+      return decodeFileNode(bytes, place)
+    } catch (error) {
+      if (error instanceof LayoutFailure) throw wrongValue(link, place, error.message)
+      throw error
+    }
   }
+  if (bytes.length === place.size) return []
+  throw wrongValue(link, place, `expected ${place.size} bytes as its entry says, got ${bytes.length}`)
+}
+
+function wrongValue(link: Link, { offset }: FilePlace, what: string): CoppiceError {
+  const cid = formatLink(link)
+  const where = offset === 0 ? 'rule 9' : `rule 9, from byte ${offset} on`
+  return new CoppiceError('TREE_MALFORMED', `value ${cid}: ${what} (${where})`, { details: { rule: 9, cid, offset } })
 }
 
 /**
@@ -191,6 +212,11 @@ export function mayReuse(record: CompleteRecord, claim: NodeClaim): boolean {
     (claim.lower === undefined || compareBytes(record.firstKey, claim.lower) > 0) &&
     (claim.rightmost || record.spineClosed)
   )
+}
+
+/** As {@link mayReuse}, for a block of a value: all that depends on its place is size and height. */
+export function mayReuseValue(record: CompleteRecord, { place }: FileBlock): boolean {
+  return record.level === -1 && record.bytes === place.size && record.entries === place.height
 }
 
 function broken(rule: Rule, claim: NodeClaim, expected: string, got?: string): never {

@@ -80,19 +80,21 @@ test('a key of 1025 bytes; 1024 are fine', async () => {
   }
 })
 
-test('a value beyond 1 MiB: refused, and nothing of it is written', async () => {
+test('an abort in the middle of a value beyond 1 MiB: the reason, and the value is not written to its end', async () => {
+  const reason = new Error('enough')
+  const value = new Uint8Array(5 * RAW_VALUE_BYTES_MAX)
+  for (let at = 0; at < 5; at++) value[at * RAW_VALUE_BYTES_MAX] = at + 1
   for (const write of await writers()) {
-    const row = (length: number): Put => ({ key: utf8('k'), value: new Uint8Array(length) })
-    await write([row(RAW_VALUE_BYTES_MAX)])
+    const controller = new AbortController()
     const sink = new BlockMap()
-    await assertCoded('VALUE_TOO_LARGE', async () => write([row(RAW_VALUE_BYTES_MAX + 1)], sink), {
-      bytes: 1048577,
-      limit: 1048576,
-    })
-    assert.ok(
-      [...sink.map.values()].every(({ length }) => length < 1000),
-      'no block holds the value',
-    )
+    const put = sink.put.bind(sink)
+    sink.put = (block) => {
+      if (sink.map.size === 2) controller.abort(reason)
+      return put(block)
+    }
+    assert.is(await failure(async () => write([{ key: utf8('k'), value }], sink, controller.signal)), reason)
+    const leaves = [...sink.map.values()].filter(({ length }) => length === RAW_VALUE_BYTES_MAX)
+    assert.ok(leaves.length < 5, `${leaves.length} of 5 are written`)
   }
 })
 

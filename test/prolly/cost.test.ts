@@ -50,10 +50,13 @@ async function measure(
 
 test('a new row in 100,000: about one node per level', async () => {
   const { reads, writes } = await measure((random) => ({ key: random.bytes(16), value: random.bytes(64) }), 1000)
-  assert.ok(writes.mean <= levels + 0.5, `${writes.mean} written on average`)
+  // A path read, its root being at hand, and one written; and what it takes until the boundaries are the old ones again.
+  assert.ok(
+    reads.mean + writes.mean <= 2 * levels - 1 + 0.5,
+    `${reads.mean} read and ${writes.mean} written on average`,
+  )
   assert.ok(writes.p99 <= 2 * levels + 1)
   assert.ok(writes.max <= 2 * levels + 12)
-  assert.ok(reads.mean <= levels + 0.5)
   assert.ok(reads.max <= 2 * levels + 12)
 })
 
@@ -92,14 +95,14 @@ test('1,000 updates in a batch read and write the touched nodes once; the diff r
   const [before, after] = [await blockSet(tree), await blockSet(next)]
   const [gone, made] = [countMissing(before, after), countMissing(after, before)]
   assert.is(report.blocksWritten, made, 'exactly the nodes that are new')
-  assert.ok(reads <= gone * 1.1, `${reads} read to replace ${gone}`)
+  assert.is(reads, gone - 1, 'exactly the nodes that are replaced, the root being at hand')
   const [a, b] = [await reopened(tree), await reopened(next)]
   const changes = await collect(diffTrees(a, b))
   const read = a.nodes.blocksRead + b.nodes.blocksRead + 2
   console.log(
     JSON.stringify({ reads, written: report.blocksWritten, gone, made, diffRead: read, changes: changes.length }),
   )
-  assert.ok(read <= 1.05 * (gone + made), `${read} read, ${gone} + ${made} differ`)
+  assert.is(read, gone + made, 'exactly the nodes that differ')
 })
 
 test('the diff of a single change reads what differs, and at most a node per level beside it', async () => {
@@ -120,7 +123,7 @@ test('the diff of a single change reads what differs, and at most a node per lev
     differing += gone + made
   }
   console.log(JSON.stringify({ diffsOfOneChange: 60, read, differing }))
-  assert.ok(read <= 1.05 * differing)
+  assert.ok(read <= 1.01 * differing)
 })
 
 test('count and position read at most two paths', async () => {

@@ -3,8 +3,8 @@
  * they are read, so that a disk that changed one is found before a wrong row is shown, or copied into a new node and
  * signed. Missing and damaged are told apart, and neither is anybody's fault but the machine's.
  */
-import { CoppiceError } from '../errors.ts'
-import { formatLink, type Link, matchesLink } from '../link.ts'
+import { CoppiceError } from './errors.ts'
+import { formatLink, type Link, matchesLink } from './link.ts'
 
 /** @throws {CoppiceError} `BLOCK_MISSING`, `STORE_CORRUPT`. */
 export function requireHeld(link: Link, bytes: Uint8Array | undefined): Uint8Array {
