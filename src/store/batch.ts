@@ -1,5 +1,5 @@
 /** What every store checks of a batch before the first byte is written, and how names of meta values look. */
-import { isLink } from '../link.ts'
+import { isLink, type Link } from '../link.ts'
 import type { WriteBatch } from './interface.ts'
 
 /** Longest name of a meta value, in characters. LMDB's own bound for keys is 1978 bytes. */
@@ -30,6 +30,18 @@ export function validateBatch(batch: WriteBatch): number {
   for (const record of batch.complete ?? []) {
     if (!isLink(record.link)) throw new TypeError('completeness record: its link is not 36 bytes of a CID')
   }
+  for (const link of batch.removeComplete ?? []) validateLink(link)
+  for (const link of batch.removeBlocks ?? []) validateLink(link)
   for (const name of batch.meta?.keys() ?? []) validateMetaName(name)
   return bytes
+}
+
+/** @throws {TypeError} */
+export function validateLink(link: Link): void {
+  if (!isLink(link)) throw new TypeError('to be removed: a link is not 36 bytes of a CID')
+}
+
+/** @throws {RangeError} */
+export function validateLimit(limit: number): void {
+  if (!Number.isSafeInteger(limit) || limit < 1) throw new RangeError(`limit: expected 1 or more, got ${limit}`)
 }

@@ -35,6 +35,7 @@ type WorkerCallback = (status: number) => unknown
 
 interface NativeEnv {
   startWriting(address: number, callback: WorkerCallback): void
+  abortTxn(): void
 }
 
 export class LmdbEnv {
@@ -46,6 +47,8 @@ export class LmdbEnv {
   readonly meta: Table
   /** Whether a handle of this process and thread holds the writer lock. */
   writerHeld = false
+  /** Ids of the leases that handles of this process and thread hold. */
+  readonly leases: Set<string> = new Set()
   #handles = 1
   #fresh = false
   readonly #key: string
@@ -214,6 +217,16 @@ export class LmdbEnv {
       })
     }
     Object.defineProperty(native, 'startWriting', { value: watched, configurable: true })
+    // On damaged pages a transaction may have failed by itself; lmdb lets the error about that out where nobody can catch it.
+    const abort = native.abortTxn.bind(native)
+    const aborted = (): void => {
+      try {
+        abort()
+      } catch {
+        // It is over already, and what made it fail is told.
+      }
+    }
+    Object.defineProperty(native, 'abortTxn', { value: aborted, configurable: true })
   }
 }
 

@@ -70,8 +70,12 @@ function storeError(code: ErrorCode, action: string, path: string, reason: strin
   })
 }
 
-/** A write cut short by a full disk is reported as EIO: LMDB sees fewer bytes written than asked for. */
+/**
+ * A write cut short by a full disk is reported as EIO: LMDB sees fewer bytes written than asked for. A transaction that only
+ * reads is invalid where LMDB met a page that cannot be one.
+ */
 function codeOfUnclear(number: number | undefined, path: string, writing: number): ErrorCode {
+  if (number === MDB_BAD_TXN && writing === 0) return 'STORE_CORRUPT'
   if (number !== constants.errno.EIO || writing === 0) return 'STORE_IO'
   try {
     const disk = statfsSync(path)

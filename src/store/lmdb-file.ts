@@ -21,6 +21,7 @@ import { endianness } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CoppiceError } from '../errors.ts'
 import { toStoreError } from './lmdb-errors.ts'
+import { isCutShort } from './lmdb-length.ts'
 
 export const DATA_FILE = 'data.mdb'
 export const LOCK_FILE = 'lock.mdb'
@@ -143,12 +144,17 @@ function checkHeader(directory: string, path: string): void {
     const file = openSync(path, 'r')
     try {
       if (readSync(file, header, 0, HEADER_BYTES, 0) < HEADER_BYTES) throw notLmdb(directory, 'it is cut short')
+      checkVersion(directory, header)
+      if (isCutShort(file)) throw notLmdb(directory, 'it is cut short, like a copy that was interrupted')
     } finally {
       closeSync(file)
     }
   } catch (error) {
     throw toStoreError(error, 'opening', directory)
   }
+}
+
+function checkVersion(directory: string, header: Uint8Array<ArrayBuffer>): void {
   const view = new DataView(header.buffer)
   const little = endianness() === 'LE'
   if ((view.getUint16(FLAGS_AT, little) & META_PAGE_FLAG) === 0 || view.getUint32(MAGIC_AT, little) !== MAGIC) {

@@ -4,14 +4,16 @@
  */
 import { statSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
-import { CoppiceError } from '../errors.ts'
-import type { Link } from '../link.ts'
-import { validateBatch, validateMetaName } from './batch.ts'
+import { concatBytes, copyBytes } from '../bytes.ts'
+import { CoppiceError, isCoppiceError } from '../errors.ts'
+import { isLink, type Link } from '../link.ts'
+import { validateBatch, validateLimit, validateLink, validateMetaName } from './batch.ts'
 import { decodeCompleteRecord, encodeCompleteRecord } from './complete-record.ts'
-import type { CompleteRecord, Store, WriteBatch, WriterLock } from './interface.ts'
+import type { CompleteRecord, Lease, LeasedRoot, Store, WriteBatch, WriterLock } from './interface.ts'
 import { LmdbEnv, type Table } from './lmdb-env.ts'
 import { toStoreError } from './lmdb-errors.ts'
 import { DATA_FILE } from './lmdb-file.ts'
+import { listLeases, releaseLeases, removeUnleased, takeLease } from './lmdb-lease.ts'
 import { lockWriter } from './lmdb-lock.ts'
 
 export type StoreAccess = 'read' | 'write'
@@ -25,6 +27,9 @@ export class LmdbStore implements Store {
   readonly access: StoreAccess
   readonly #env: LmdbEnv
   readonly #pending = new Set<Promise<void>>()
+  readonly #leases = new Set<string>()
+  /** Until it failed once: a disk that is full is not made better by trying with every state that is read. */
+  #canLease = true
   #lock: WriterLock | undefined
   #closed: Promise<void> | undefined
 
@@ -78,16 +83,16 @@ export class LmdbStore implements Store {
     const encoded = this.#read(this.#env.complete, link)
     if (encoded === undefined) return undefined
     const record = decodeCompleteRecord(link, encoded)
-    if (record === undefined) {
-      throw new CoppiceError(
-        'STORE_CORRUPT',
-        `store ${this.path}: a completeness record is damaged; restore a backup, or clone again`,
-        {
-          details: { path: this.path, link },
-        },
-      )
-    }
+    if (record === undefined) throw this.#damaged('a completeness record', link)
     return record
+  }
+
+  listBlocks(after: Link | undefined, limit: number): Link[] {
+    return this.#list(this.#env.blocks, after, limit)
+  }
+
+  listComplete(after: Link | undefined, limit: number): Link[] {
+    return this.#list(this.#env.complete, after, limit)
   }
 
   getMeta(name: string): Uint8Array | undefined {
@@ -109,6 +114,41 @@ export class LmdbStore implements Store {
     this.#requireWritable()
     this.#lock = await lockWriter(this.#env)
     return this.#lock
+  }
+
+  async lease(root: Link): Promise<Lease | undefined> {
+    this.#requireOpen()
+    validateLink(root)
+    if (this.#env.readOnly || !this.#canLease) return this.has(root) ? this.#leaseOf(undefined) : undefined
+    try {
+      const id = await takeLease(this.#env, root)
+      if (id === undefined) return undefined
+      this.#leases.add(id)
+      return this.#leaseOf(id)
+    } catch (error) {
+      if (!isCoppiceError(error)) throw error
+      this.#canLease = false
+      return await this.lease(root)
+    }
+  }
+
+  async leased(): Promise<LeasedRoot[]> {
+    this.#requireOpen()
+    return this.#env.readOnly ? [] : await listLeases(this.#env)
+  }
+
+  async removeUnleased(roots: readonly Link[]): Promise<Link[]> {
+    this.#requireWritable()
+    for (const root of roots) validateLink(root)
+    return await removeUnleased(this.#env, roots)
+  }
+
+  #leaseOf(id: string | undefined): Lease {
+    const release = async (): Promise<void> => {
+      if (id === undefined || !this.#leases.delete(id)) return
+      await releaseLeases(this.#env, [id]).catch(() => {})
+    }
+    return { release, [Symbol.asyncDispose]: release }
   }
 
   async usage(): Promise<{ readonly diskBytes: number; readonly blocks: number; readonly complete: number }> {
@@ -133,27 +173,52 @@ export class LmdbStore implements Store {
 
   async #close(): Promise<void> {
     await Promise.allSettled(this.#pending)
+    await releaseLeases(this.#env, [...this.#leases]).catch(() => {})
     // A lock that cannot be given back, on a full disk, is found to be stale by the next writer.
     await this.#lock?.release().catch(() => {})
     await this.#env.close()
   }
 
-  async #write({ blocks = [], complete = [], meta = new Map() }: WriteBatch, durable: boolean): Promise<void> {
+  async #write(batch: WriteBatch, durable: boolean): Promise<void> {
     this.#requireWritable()
-    const bytes = validateBatch({ blocks, complete, meta })
+    const { blocks = [], complete = [], removeBlocks = [], removeComplete = [] } = batch
+    const bytes = validateBatch(batch)
     // Encoded before the first put: what throws inside a batch leaves half of it in.
     const records = complete.map((record) => ({ link: record.link, bytes: encodeCompleteRecord(record) }))
-    const names = [...meta].map(([name, value]) => ({ key: encodeName(name), value }))
-    if (blocks.length + records.length + names.length > 0) {
+    const names = [...(batch.meta ?? [])].map(([name, value]) => ({ key: encodeName(name), value }))
+    const changes = blocks.length + records.length + removeBlocks.length + removeComplete.length + names.length
+    if (changes > 0) {
       const env = this.#env
-      await env.batch(bytes + PAGE_BYTES * (blocks.length + records.length + names.length), () => {
+      await env.batch(bytes + PAGE_BYTES * changes, () => {
         // The promises are the batch's own, or resolved already: the batch's result counts.
+        for (const link of removeComplete) void env.complete.remove(link)
+        for (const link of removeBlocks) void env.blocks.remove(link)
         for (const block of blocks) void env.blocks.put(block.link, block.bytes)
         for (const record of records) void env.complete.put(record.link, record.bytes)
         for (const { key, value } of names) void (value === null ? env.meta.remove(key) : env.meta.put(key, value))
       })
     }
     if (durable) await this.#env.flushed()
+  }
+
+  #list(table: Table, after: Link | undefined, limit: number): Link[] {
+    this.#requireOpen()
+    validateLimit(limit)
+    // The least key above a link is the link and one more byte.
+    const start = after === undefined ? undefined : concatBytes(after, new Uint8Array(1))
+    const links: Link[] = []
+    try {
+      this.#env.beginRead()
+      this.#env.refresh()
+      for (const key of table.getKeys({ limit, ...(start === undefined ? {} : { start }) })) {
+        const link = copyBytes(key)
+        if (!isLink(link)) throw this.#damaged('a link')
+        links.push(link)
+      }
+    } catch (error) {
+      throw toStoreError(error, 'reading', this.path)
+    }
+    return links
   }
 
   /**
@@ -173,6 +238,14 @@ export class LmdbStore implements Store {
     } catch (error) {
       throw toStoreError(error, 'reading', this.path)
     }
+  }
+
+  #damaged(what: string, link?: Link): CoppiceError {
+    return new CoppiceError(
+      'STORE_CORRUPT',
+      `store ${this.path}: ${what} is damaged; restore a backup, or clone again`,
+      { details: { path: this.path, ...(link && { link }) } },
+    )
   }
 
   #requireOpen(): void {

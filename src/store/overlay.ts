@@ -4,7 +4,7 @@
  */
 import type { Link } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
-import type { CompleteRecord, Store, WriteBatch, WriterLock } from './interface.ts'
+import type { CompleteRecord, Lease, LeasedRoot, Store, WriteBatch, WriterLock } from './interface.ts'
 
 export class OverlayStore implements Store {
   readonly #top: Store
@@ -34,6 +34,16 @@ export class OverlayStore implements Store {
     return orElse(this.#top.getComplete(link), () => this.#base.getComplete(link))
   }
 
+  /** Of the top: what is below belongs to another. */
+  listBlocks(after: Link | undefined, limit: number): MaybePromise<Link[]> {
+    return this.#top.listBlocks(after, limit)
+  }
+
+  /** Of the top. */
+  listComplete(after: Link | undefined, limit: number): MaybePromise<Link[]> {
+    return this.#top.listComplete(after, limit)
+  }
+
   getMeta(name: string): MaybePromise<Uint8Array | undefined> {
     return this.#top.getMeta(name)
   }
@@ -44,6 +54,24 @@ export class OverlayStore implements Store {
 
   lockWriter(): Promise<WriterLock> {
     return this.#top.lockWriter()
+  }
+
+  /** Of a root on top; below, it is up to the owner of the base to keep it. */
+  async lease(root: Link): Promise<Lease | undefined> {
+    const lease = await this.#top.lease(root)
+    if (lease !== undefined || !(await this.#base.has(root))) return lease
+    const release = (): Promise<void> => Promise.resolve()
+    return { release, [Symbol.asyncDispose]: release }
+  }
+
+  /** On top. */
+  leased(): Promise<LeasedRoot[]> {
+    return this.#top.leased()
+  }
+
+  /** From the top. */
+  removeUnleased(roots: readonly Link[]): Promise<Link[]> {
+    return this.#top.removeUnleased(roots)
   }
 
   /** Of the top. */

@@ -9,7 +9,7 @@
 import type { Clock } from '../clock.ts'
 import { CoppiceError, isCoppiceError } from '../errors.ts'
 import { ANSWER_BYTES_MAX, REQUEST_LINKS_MAX } from '../limits.ts'
-import { formatLink } from '../link.ts'
+import { formatLink, type Link } from '../link.ts'
 import type { Format, TreeRef } from '../prolly/index.ts'
 import { Bell } from './bell.ts'
 import { Frontier, type Want } from './frontier.ts'
@@ -38,6 +38,12 @@ export interface FetchOptions {
   readonly holds: (session: Session) => boolean
   /** Called after each answer, at most. Must not throw. */
   readonly onProgress?: ((progress: PullProgress) => void) | undefined
+  /**
+   * Called with blocks that no peer that is left has, which are passed over then: what else there is gets fetched, and what
+   * stands above them is not recorded. Every peer is asked, and none is dropped for lacking a block of a root it announced:
+   * its store may be damaged, too. Without it such a block ends the fetch, with `NO_PEER_LEFT`. Must not throw.
+   */
+  readonly onLost?: ((links: readonly Link[]) => void) | undefined
   /** Peers without a session, for the report. */
   readonly absent?: readonly PeerReport[]
   /** Tests only: smaller chunks, smaller batches. */
@@ -47,7 +53,7 @@ export interface FetchOptions {
 
 /**
  * @throws {CoppiceError} `TREE_MALFORMED`: the author's tree breaks a rule; `details` has rule, cid, path and signedRoot, and no peer is to blame.
- *   `FORMAT_NEWER`: it has values this version cannot read. `NO_PEER_LEFT` with `details.peers`. Errors of the store, and the
+ *   `NO_PEER_LEFT` with `details.peers`. Errors of the store, and the
  *   signal's reason, as they are.
  */
 export async function fetchTree(
@@ -127,6 +133,11 @@ class TreeFetch {
     return this.#over.signal.aborted
   }
 
+  /** What can be had is fetched, and not the tree or nothing. */
+  get #isSalvage(): boolean {
+    return this.#options.onLost !== undefined
+  }
+
   /** Lets other tasks have a turn. */
   readonly #breathe = (): Promise<void> => this.#options.clock.sleep(0, this.#over.signal)
 
@@ -196,7 +207,9 @@ class TreeFetch {
   #mayAsk(session: Session): boolean {
     return (
       session.isOpen &&
-      (this.#tally.holds(session) || !this.#sessions.some((other) => other.isOpen && this.#tally.holds(other)))
+      (this.#isSalvage ||
+        this.#tally.holds(session) ||
+        !this.#sessions.some((other) => other.isOpen && this.#tally.holds(other)))
     )
   }
 
@@ -301,7 +314,7 @@ class TreeFetch {
   #noteAbsent(session: Session, absent: readonly Want[]): void {
     const first = absent.find((want) => !want.settled)
     if (first === undefined) return
-    if (this.#tally.holds(session)) {
+    if (this.#tally.holds(session) && !this.#isSalvage) {
       const what = `${absent.length} of its blocks, such as ${formatLink(first.link)}`
       return session.fail('incomplete', `announced the root and lacks ${what}`)
     }
@@ -320,6 +333,13 @@ class TreeFetch {
       (session) => this.#mayAsk(session) && this.#frontier.someReady((want) => !this.#lacks(session, want)),
     )
     if (possible) return
+    const { onLost } = this.#options
+    if (onLost !== undefined) {
+      const asked = this.#sessions.filter((session) => this.#mayAsk(session))
+      onLost(this.#frontier.giveUp((want) => asked.every((session) => this.#lacks(session, want))))
+      void this.#look()
+      return
+    }
     const peers = this.#tally.report(() => undefined)
     const cid = formatLink(this.#target.root)
     const message = `no peer left to fetch ${cid} from: ${describePeers(peers)}; what was verified is kept, try again or add peers`

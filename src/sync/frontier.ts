@@ -8,30 +8,37 @@
  * it. Places are looked at depth first and only while few internal nodes are under way, so that what is remembered is
  * bounded by those and not by the tree: about INTERNAL_NODES_MAX times the children of a node.
  */
-import { copyBytes } from '../bytes.ts'
-import { CoppiceError } from '../errors.ts'
-import { formatLink, type Link, linkMapKey, matchesLink } from '../link.ts'
+import { copyBytes, EMPTY_BYTES } from '../bytes.ts'
+import { type Link, linkMapKey, matchesLink } from '../link.ts'
 import {
   childClaim,
   type Format,
   FORMAT_1,
   isValueRef,
   mayReuse,
+  mayReuseValue,
   type Node,
   type NodeClaim,
-  NODE_BYTES_MAX,
-  RAW_VALUE_BYTES_MAX,
   rootClaim,
   type TreeRef,
   valueRecord,
   type VerifiedNode,
-  verifyHeldNode,
-  verifyNode,
-  verifyValue,
 } from '../prolly/index.ts'
+import { childPlace, rootPlace } from '../unixfs/index.ts'
 import { BYTES_PER_TURN, INTERNAL_NODES_MAX, READY_BLOCKS_MAX, SHARED_PLACES_MAX } from './limits.ts'
-import { isInternal, linkOf, mismatch, type NodePlace, type Place, tooLarge, type ValuePlace } from './place.ts'
-import { Subtree } from './subtree.ts'
+import {
+  bytesMaxOf,
+  likelyBytes,
+  linkOf,
+  mismatch,
+  type NodePlace,
+  type Place,
+  type ValuePlace,
+  type Verified,
+  verifyAt,
+  weightOf,
+} from './place.ts'
+import { FilePart, type Incomplete, Subtree } from './subtree.ts'
 import type { VerifiedWriter } from './verified-writer.ts'
 
 /** A block that is missing. */
@@ -48,12 +55,10 @@ export interface Want {
 
 interface OpenWant extends Want {
   readonly key: string
-  readonly internal: boolean
+  /** Of an internal node, or a node of a file; 0 for what has nothing below. */
+  readonly weight: number
   readonly places: Place[]
 }
-
-/** The mean length of a node (tree.md, 3), rounded up: a request is sized by it. */
-const NODE_BYTES_LIKELY = 4096
 
 export interface FrontierCounts {
   entries: number
@@ -83,11 +88,10 @@ export class Frontier {
   readonly #ready: OpenWant[] = []
   /** All wants that are not settled. */
   readonly #open = new Map<string, OpenWant>()
-  /** Wants of internal nodes among them. */
+  /** The weight of all of them. */
   #internalOpen = 0
   /** Places behind the first of each want. */
   #sharedPlaces = 0
-  #done = false
   #bytesThisTurn = 0
 
   constructor(target: TreeRef, writer: VerifiedWriter, format: Format = FORMAT_1) {
@@ -96,9 +100,9 @@ export class Frontier {
     this.#places.push({ kind: 'node', claim: rootClaim(target), parent: undefined, index: 0, trips: 1 })
   }
 
-  /** The whole tree is here, and recorded as far as the writer is flushed. */
+  /** Nothing is missing any more: the whole tree is here, and recorded as far as the writer is flushed, but for what was given up. */
   get isDone(): boolean {
-    return this.#done
+    return this.#places.length === 0 && this.#open.size === 0
   }
 
   /** Wants that can be taken. */
@@ -114,14 +118,13 @@ export class Frontier {
   /**
    * Looks at places until enough wants are ready: skips what is recorded, verifies what is held. One call at a time.
    * `breathe` is awaited now and then where much is held.
-   * @throws {CoppiceError} `TREE_MALFORMED` with `details.path`, `FORMAT_NEWER` for a value this version cannot read; errors of the
-   *   store as they are.
+   * @throws {CoppiceError} `TREE_MALFORMED` with `details.path`; errors of the store as they are.
    */
   async lookAhead(breathe: () => Promise<void>): Promise<void> {
     for (;;) {
       const place = this.#places.at(-1)
       if (place === undefined || this.#ready.length >= READY_BLOCKS_MAX) return
-      if (isInternal(place) && this.#internalOpen >= INTERNAL_NODES_MAX) return
+      if (weightOf(place) > 0 && this.#internalOpen >= INTERNAL_NODES_MAX) return
       const key = linkMapKey(linkOf(place))
       const open = this.#open.get(key)
       if (open !== undefined && this.#sharedPlaces >= SHARED_PLACES_MAX) return
@@ -182,6 +185,19 @@ export class Frontier {
     for (const want of wants) want.asked++
   }
 
+  /** Gives up the wants that can be taken and pass `test`: what stands above them is never complete, and not recorded. */
+  giveUp(test: (want: Want) => boolean): Link[] {
+    const links: Link[] = []
+    for (const want of this.#ready.splice(0)) {
+      if (want.settled) continue
+      if (test(want)) {
+        this.#settle(want)
+        links.push(want.link)
+      } else this.#ready.push(want)
+    }
+    return links
+  }
+
   /** A question about `wants` came to nothing: they can be taken again, unless they are settled or asked elsewhere too. */
   giveBack(wants: readonly Want[]): void {
     for (let i = wants.length - 1; i >= 0; i--) {
@@ -193,8 +209,8 @@ export class Frontier {
 
   /**
    * Takes the bytes that a peer sent for `want`, verifies and keeps them. False: they came before, from another peer.
-   * @throws {CoppiceError} `BLOCK_MISMATCH`: the peer lied, the want is still open. `TREE_MALFORMED` with `details.path`,
-   *   `FORMAT_NEWER`: the author's.
+   * @throws {CoppiceError} `BLOCK_MISMATCH`: the peer lied, the want is still open. `TREE_MALFORMED` with `details.path`: the
+   *   author's.
    */
   accept(want: Want, bytes: Uint8Array): boolean {
     const open = want as OpenWant
@@ -207,13 +223,17 @@ export class Frontier {
     this.counts.roundTrips = Math.max(this.counts.roundTrips, trips)
     const [first, ...others] = open.places as [Place, ...Place[]]
     // The first verification includes the hash; nothing has changed here before it has passed.
-    const verified = this.#judge(first, () => this.#verify(first, bytes, true))
+    const verified = verifyAt(first, bytes, false, this.#format)
     open.asked--
     this.#settle(open)
     this.#writer.putBlock({ link: copyBytes(open.link), bytes })
+    // A file's node has as many children at each of its places: once they are here, the other places need only its record.
+    const isFileNode = first.kind === 'value' && weightOf(first) > 0
+    if (isFileNode) this.#places.push(...others)
     this.#keep(first, bytes, verified, trips)
+    if (isFileNode) return true
     for (const place of others) {
-      const again = this.#judge(place, () => this.#verify(place, bytes, false))
+      const again = verifyAt(place, bytes, true, this.#format)
       this.#keep(place, bytes, again, trips)
     }
     return true
@@ -222,32 +242,29 @@ export class Frontier {
   #settle(want: OpenWant): void {
     want.settled = true
     this.#open.delete(want.key)
-    if (want.internal) this.#internalOpen--
+    this.#internalOpen -= want.weight
     this.#sharedPlaces -= want.places.length - 1
   }
 
   #want(place: Place, key: string): void {
-    const node = place.kind === 'node'
-    const bytes = node ? place.claim.bytes : place.ref.size
-    const internal = isInternal(place)
+    const weight = weightOf(place)
     const want: OpenWant = {
       link: linkOf(place),
       key,
-      internal,
+      weight,
       places: [place],
-      bytesLikely: node ? Math.min(bytes, NODE_BYTES_LIKELY) : bytes,
+      bytesLikely: likelyBytes(place),
       trips: place.trips,
       asked: 0,
       settled: false,
     }
     this.#open.set(key, want)
-    if (internal) this.#internalOpen++
+    this.#internalOpen += weight
     this.#ready.push(want)
   }
 
   /** Whether the place needs no fetching: its subtree is recorded, or its block is here and sound. */
   #settleHere(place: Place): MaybeSettled {
-    if (place.kind === 'value' && place.ref.size > RAW_VALUE_BYTES_MAX) throw tooLarge(place.ref)
     const record = this.#writer.getComplete(linkOf(place))
     if (record instanceof Promise) return record.then((found) => this.#reuse(place, found) || this.#useHeld(place))
     return this.#reuse(place, record) || this.#useHeld(place)
@@ -257,9 +274,9 @@ export class Frontier {
     if (record === undefined) return false
     if (place.kind === 'value') {
       // A record of another size leaves the verdict to the bytes.
-      if (record.level !== -1 || record.bytes !== place.ref.size) return false
-      this.#countValue(place)
-      this.#complete(place.parent.completeValue())
+      if (!mayReuseValue(record, place.block)) return false
+      this.counts.bytes += record.bytes
+      this.#completeValue(place)
       return true
     }
     if (!mayReuse(record, place.claim)) return false
@@ -280,46 +297,23 @@ export class Frontier {
   #keepHeld(place: Place, bytes: Uint8Array | undefined): boolean {
     if (bytes === undefined) return false
     this.#bytesThisTurn += bytes.length
-    const bytesMax = place.kind === 'node' ? NODE_BYTES_MAX : RAW_VALUE_BYTES_MAX
     // Hashed again: whatever is not what its link says must not count against the author.
-    if (bytes.length > bytesMax || !matchesLink(linkOf(place), bytes)) {
+    if (bytes.length > bytesMaxOf(place) || !matchesLink(linkOf(place), bytes)) {
       this.counts.blocksDamaged++
       return false
     }
-    const verified = this.#judge(place, () => this.#verify(place, bytes, false))
+    const verified = verifyAt(place, bytes, true, this.#format)
     this.counts.blocksHeld++
     this.#keep(place, bytes, verified, place.trips)
     return true
   }
 
-  /** A verified node, undefined for a value. `fresh`: the hash has not been checked yet. */
-  #verify(place: Place, bytes: Uint8Array, fresh: boolean): Verified {
-    if (place.kind === 'node') {
-      return fresh ? verifyNode(bytes, place.claim, this.#format) : verifyHeldNode(bytes, place.claim, this.#format)
-    }
-    if (fresh || bytes.length !== place.ref.size) verifyValue(bytes, place.ref)
-    return undefined
-  }
-
-  /** Adds to an error about the author's tree the way from the root, which makes it evidence. */
-  #judge(place: Place, verify: () => Verified): Verified {
-    try {
-      return verify()
-    } catch (error) {
-      if (!(error instanceof CoppiceError) || error.code !== 'TREE_MALFORMED') throw error
-      const path = [...(place.parent?.path() ?? []), { cid: formatLink(linkOf(place)), index: place.index }]
-      throw new CoppiceError(error.code, error.message, { cause: error, details: { ...error.details, path } })
-    }
-  }
-
   #keep(place: Place, bytes: Uint8Array, verified: Verified, trips: number): void {
-    if (place.kind === 'value') {
-      this.#countValue(place)
-      this.#writer.putRecord(valueRecord(copyBytes(place.ref.link), bytes.length))
-      this.#complete(place.parent.completeValue())
-      return
-    }
-    if (verified === undefined) throw new TypeError('frontier: a node without its verification')
+    if (place.kind === 'value') return this.#keepValue(place, verified as readonly Link[], trips)
+    this.#keepNode(place, bytes, verified as VerifiedNode, trips)
+  }
+
+  #keepNode(place: NodePlace, bytes: Uint8Array, verified: VerifiedNode, trips: number): void {
     const { node } = verified
     this.counts.bytes += bytes.length
     const subtree = new Subtree(place.claim, verified, place.parent, place.index)
@@ -344,31 +338,44 @@ export class Frontier {
       const ref = node.value(i)
       if (!isValueRef(ref)) continue
       subtree.expect(1)
-      this.#places.push({ kind: 'value', ref, parent: subtree, index: i, trips })
+      const block = { link: ref.link, place: rootPlace(ref.size) }
+      this.#places.push({ kind: 'value', block, parent: subtree, index: i, trips })
     }
   }
 
-  #countValue(place: ValuePlace): void {
-    this.counts.bytes += place.ref.size
+  /** A leaf of a file, or the whole of a short value, is complete; the node of a file with its children. */
+  #keepValue(place: ValuePlace, links: readonly Link[], trips: number): void {
+    const { block } = place
+    if (links.length === 0) {
+      this.counts.bytes += block.place.size
+      this.#writer.putRecord(valueRecord(copyBytes(block.link), block.place))
+      this.#completeValue(place)
+      return
+    }
+    const part = new FilePart(block, links.length, place.parent, place.index)
+    for (const [i, link] of [...links.entries()].reverse()) {
+      const child = { link, place: childPlace(block.place, i) }
+      this.#places.push({ kind: 'value', block: child, parent: part, index: i, trips })
+    }
+  }
+
+  #completeValue(place: ValuePlace): void {
+    this.#complete(place.parent.completeChild(place.index, EMPTY_BYTES, false))
   }
 
   #completeNode(place: NodePlace, firstKey: Uint8Array, spineClosed: boolean): void {
-    if (place.parent === undefined) this.#done = true
-    else this.#complete(place.parent.completeChild(place.index, firstKey, spineClosed))
+    this.#complete(place.parent?.completeChild(place.index, firstKey, spineClosed))
   }
 
   /** Records a complete subtree, and every one above that it completes. */
-  #complete(start: Subtree | undefined): void {
+  #complete(start: Incomplete | undefined): void {
     let subtree = start
     while (subtree !== undefined) {
       const record = subtree.record()
       this.#writer.putRecord(record)
-      if (subtree.parent === undefined) this.#done = true
       subtree = subtree.parent?.completeChild(subtree.index, record.firstKey, record.spineClosed)
     }
   }
 }
 
-/** Undefined for a value. */
-type Verified = VerifiedNode | undefined
 type MaybeSettled = boolean | Promise<boolean>

@@ -11,7 +11,8 @@ import { CoppiceError } from '../errors.ts'
 import { type Link, matchesLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import { NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../prolly/index.ts'
-import type { Store } from '../store/interface.ts'
+import type { CompleteRecord, Store } from '../store/interface.ts'
+import { FILE_NODE_BYTES_MAX } from '../unixfs/index.ts'
 import type { Channel } from './channel.ts'
 import {
   ANSWERS_AT_ONCE,
@@ -36,6 +37,8 @@ import { Turnstile } from './turnstile.ts'
 export interface NewestRoot {
   readonly signedRoot: Uint8Array
   readonly id: RootId
+  /** Referred to by each channel that was told of this root, until it is told of another or ends: its blocks stay here meanwhile. */
+  readonly kept?: unknown
 }
 
 export interface ProviderOptions {
@@ -104,6 +107,8 @@ class Service {
   readonly #turnstile: Turnstile
   readonly #over = new AbortController()
   readonly #activity: ChannelActivity
+  /** What the peer was told last, and may be fetching. */
+  #told: NewestRoot | undefined
   #tells = TELLS_BURST
   #tellsCountedAt: number
   #bytesThisTurn = 0
@@ -121,7 +126,7 @@ class Service {
   }
 
   async welcome(hello: Hello): Promise<void> {
-    const newest = await this.#options.newest()
+    const newest = await this.#newest()
     const same = newest !== undefined && hello.have !== null && isSame(newest.id, hello.have)
     const status = newest === undefined ? 'empty' : same ? 'same' : 'newest'
     const signedRoot = newest === undefined || same ? null : newest.signedRoot
@@ -190,7 +195,7 @@ class Service {
     for (const link of links) {
       let record = this.#options.store.getComplete(link)
       if (record instanceof Promise) record = await record
-      if (record !== undefined) left -= record.level < 0 ? record.bytes : Math.min(record.bytes, NODE_BYTES_MAX)
+      if (record !== undefined) left -= lengthOf(record)
       if (left < 0 && batch.length > 0) return batch
       batch.push(record === undefined ? undefined : link)
     }
@@ -205,7 +210,7 @@ class Service {
   }
 
   async #sendRoot(request: GetRoot): Promise<void> {
-    const newest = await this.#options.newest()
+    const newest = await this.#newest()
     if (newest !== undefined && isNews(newest.id, request.have)) {
       return this.#send({ type: 'root', id: request.id, signedRoot: newest.signedRoot })
     }
@@ -233,16 +238,21 @@ class Service {
     }
   }
 
+  async #newest(): Promise<NewestRoot | undefined> {
+    this.#told = await this.#options.newest()
+    return this.#told
+  }
+
   /** The newest root at once if it is news; else null after a change, or after `ms`. */
   async #newsOrChange(have: RootId | null, ms: number): Promise<Uint8Array | null> {
-    const { changed, clock, newest } = this.#options
+    const { changed, clock } = this.#options
     const done = new AbortController()
     const signal = AbortSignal.any([done.signal, this.#over.signal])
     // Watching begins before looking, so that no change falls between the two.
     const waits = [changed(signal), clock.sleep(ms, signal)]
     const settled = Promise.allSettled(waits)
     try {
-      const now = await newest()
+      const now = await this.#newest()
       if (now !== undefined && isNews(now.id, have)) return now.signedRoot
       await Promise.race(waits)
       return null
@@ -276,6 +286,12 @@ class Service {
     this.#bytesThisTurn = 0
     await this.#options.clock.sleep(0, this.#over.signal)
   }
+}
+
+/** At most so many bytes has the block. A record of a value's block says its height where nodes say their entries. */
+function lengthOf({ level, entries, bytes }: CompleteRecord): number {
+  if (level >= 0) return Math.min(bytes, NODE_BYTES_MAX)
+  return entries > 0 ? FILE_NODE_BYTES_MAX : bytes
 }
 
 function isSame(a: RootId, b: RootId): boolean {

@@ -1,11 +1,12 @@
 /**
- * A verified node whose subtree is being completed: what is still missing below it, and what its completeness record
- * will say (tree.md, 4).
+ * A verified block whose parts are being completed, a node of the tree or of a value's file: what is still missing below
+ * it, and what its completeness record will say (tree.md, 4).
  */
 import { copyBytes, EMPTY_BYTES } from '../bytes.ts'
 import { formatLink } from '../link.ts'
-import type { NodeClaim, VerifiedNode } from '../prolly/index.ts'
+import { type NodeClaim, valueRecord, type VerifiedNode } from '../prolly/index.ts'
 import type { CompleteRecord } from '../store/interface.ts'
+import type { FileBlock } from '../unixfs/index.ts'
 
 /** A step from the root: the block, and which child of its parent, or which row of its leaf, it is. */
 export interface PathStep {
@@ -13,9 +14,22 @@ export interface PathStep {
   readonly index: number
 }
 
-export class Subtree {
+/** What waits for blocks below it. */
+export interface Incomplete {
+  /** Undefined for the root of the tree. */
+  readonly parent: Incomplete | undefined
+  /** Which child of the parent, or which value of its leaf, this is. */
+  readonly index: number
+  /** Child or value `i`, and everything below it, is here. Gives this if nothing is missing now. */
+  completeChild(i: number, firstKey: Uint8Array, spineClosed: boolean): Incomplete | undefined
+  /** True once nothing is missing. */
+  record(): CompleteRecord
+  /** From the root of the tree to this block. */
+  path(): PathStep[]
+}
+
+export class Subtree implements Incomplete {
   readonly parent: Subtree | undefined
-  /** Which child of the parent this is. */
   readonly index: number
   readonly #claim: NodeClaim
   readonly #verified: VerifiedNode
@@ -42,20 +56,16 @@ export class Subtree {
     this.#missing += count
   }
 
-  /** A value of a leaf is here. Gives this subtree if nothing is missing now. */
-  completeValue(): Subtree | undefined {
-    return --this.#missing === 0 ? this : undefined
-  }
-
-  /** Child `i` is complete. Gives this subtree if nothing is missing now. */
   completeChild(i: number, firstKey: Uint8Array, spineClosed: boolean): Subtree | undefined {
-    // Copied: the child's block need not stay in memory as long as this subtree.
-    if (i === 0) this.#firstKey = copyBytes(firstKey)
-    if (i === this.#verified.node.length - 1) this.#lastChildClosed = spineClosed
+    const { node } = this.#verified
+    if (node.level > 0) {
+      // Copied: the child's block need not stay in memory as long as this subtree.
+      if (i === 0) this.#firstKey = copyBytes(firstKey)
+      if (i === node.length - 1) this.#lastChildClosed = spineClosed
+    }
     return --this.#missing === 0 ? this : undefined
   }
 
-  /** True once nothing is missing. */
   record(): CompleteRecord {
     const { node, closed } = this.#verified
     return {
@@ -69,9 +79,35 @@ export class Subtree {
     }
   }
 
-  /** From the root to this node. */
   path(): PathStep[] {
     const above = this.parent?.path() ?? []
     return [...above, { cid: formatLink(this.#claim.link), index: this.index }]
+  }
+}
+
+/** A verified node of a file. */
+export class FilePart implements Incomplete {
+  readonly parent: Incomplete
+  readonly index: number
+  readonly #block: FileBlock
+  #missing: number
+
+  constructor(block: FileBlock, children: number, parent: Incomplete, index: number) {
+    this.#block = block
+    this.#missing = children
+    this.parent = parent
+    this.index = index
+  }
+
+  completeChild(): FilePart | undefined {
+    return --this.#missing === 0 ? this : undefined
+  }
+
+  record(): CompleteRecord {
+    return valueRecord(copyBytes(this.#block.link), this.#block.place)
+  }
+
+  path(): PathStep[] {
+    return [...this.parent.path(), { cid: formatLink(this.#block.link), index: this.index }]
   }
 }

@@ -1,6 +1,7 @@
 /** What every store must do. Each factory call gives a fresh, empty store and what removes it. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { compareBytes } from '../../src/bytes.ts'
 import { isCoppiceError } from '../../src/errors.ts'
 import { CODEC_DAG_CBOR, CODEC_DAG_PB, CODEC_RAW, linkTo, type Block } from '../../src/link.ts'
 import type { CompleteRecord, Store } from '../../src/store/interface.ts'
@@ -159,6 +160,65 @@ export function storeConformance(name: string, create: () => Promise<StoreUnderT
     assert.is(await store.has(good.link), true)
   })
 
+  each('blocks and records are removed, and what is put in the same batch stays', async (store) => {
+    const [a, b, absent] = [blockOf('a'), blockOf('b'), blockOf('absent')]
+    await store.write({ blocks: [a, b], complete: [recordOf(a), recordOf(b)] })
+    await store.write({ removeBlocks: [a.link, absent.link], removeComplete: [b.link, absent.link] })
+    assert.is(await store.has(a.link), false)
+    assert.is(await store.get(a.link), undefined)
+    assert.equal(await store.getComplete(a.link), recordOf(a))
+    assert.equal(await store.get(b.link), b.bytes)
+    assert.is(await store.getComplete(b.link), undefined)
+    const both = { removeBlocks: [a.link, b.link], removeComplete: [a.link, b.link] }
+    await store.write({ ...both, blocks: [b], complete: [recordOf(b)] })
+    const { blocks, complete } = await store.usage()
+    assert.equal({ blocks, complete }, { blocks: 1, complete: 1 })
+    assert.equal(await store.getComplete(b.link), recordOf(b))
+  })
+
+  each('a refused removal removes nothing', async (store) => {
+    const block = blockOf('stays')
+    await store.write({ blocks: [block], complete: [recordOf(block)] })
+    const bad = new Uint8Array(36)
+    for (const batch of [
+      { removeBlocks: [block.link, bad] },
+      { removeComplete: [block.link, bad] },
+      { removeBlocks: [block.link], removeComplete: [block.link], meta: new Map([['no good', null]]) },
+    ]) {
+      assert.instance(await failure(() => store.write(batch)), TypeError)
+      assert.is(await store.has(block.link), true)
+      assert.equal(await store.getComplete(block.link), recordOf(block))
+    }
+  })
+
+  each('blocks and records are listed page by page in the order of links, while some are removed', async (store) => {
+    assert.equal(await store.listBlocks(undefined, 5), [])
+    const blocks = Array.from({ length: 23 }, (_, i) =>
+      blockOf(`listed ${i}`, [CODEC_RAW, CODEC_DAG_CBOR, CODEC_DAG_PB][i % 3] as number),
+    )
+    const ordered = blocks.map(({ link }) => link).sort(compareBytes)
+    await store.write({ blocks, complete: blocks.slice(0, 5).map((block) => recordOf(block)) })
+    const recorded = blocks.slice(0, 5).map(({ link }) => link)
+    assert.equal(await store.listComplete(undefined, 100), recorded.sort(compareBytes))
+    assert.equal(await store.listComplete(recorded[1], 2), recorded.slice(2, 4))
+    const listed: Uint8Array[] = []
+    for (;;) {
+      const page = await store.listBlocks(listed.at(-1), 4)
+      listed.push(...page)
+      if (page.length < 4) break
+      await store.write({ removeBlocks: page.slice(1) })
+    }
+    assert.equal(listed, ordered)
+    assert.ok(listed.every((link) => link.constructor === Uint8Array && link.byteLength === link.buffer.byteLength))
+    assert.equal(
+      await store.listBlocks(undefined, 100),
+      ordered.filter((_, i) => i % 4 === 0 || i >= 20),
+    )
+    for (const limit of [0, -1, 0.5, Number.NaN]) {
+      assert.instance(await failure(async () => await store.listBlocks(undefined, limit)), RangeError)
+    }
+  })
+
   each('writes begun together all arrive, in order', async (store) => {
     const blocks = Array.from({ length: 40 }, (_, i) => blockOf(`together ${i}`))
     await Promise.all(
@@ -196,6 +256,29 @@ export function storeConformance(name: string, create: () => Promise<StoreUnderT
     await (await store.lockWriter()).release()
   })
 
+  each('a lease keeps its root until it is released, and what is removed cannot be leased', async (store) => {
+    const [kept, gone, absent] = [blockOf('kept'), blockOf('gone'), blockOf('absent')]
+    await store.write({ blocks: [kept, gone], complete: [recordOf(kept), recordOf(gone)] })
+    assert.is(await store.lease(absent.link), undefined)
+    const [first, second] = [await store.lease(kept.link), await store.lease(kept.link)]
+    assert.equal(
+      (await store.leased()).map(({ root }) => root),
+      [kept.link, kept.link],
+    )
+    assert.equal(await store.removeUnleased([gone.link, kept.link, absent.link]), [kept.link])
+    assert.is(await store.has(gone.link), false)
+    assert.is(await store.getComplete(gone.link), undefined)
+    assert.is(await store.lease(gone.link), undefined)
+    await first?.release()
+    await first?.release()
+    assert.equal(await store.removeUnleased([kept.link]), [kept.link])
+    assert.equal(await store.getComplete(kept.link), recordOf(kept))
+    await second?.[Symbol.asyncDispose]()
+    assert.equal(await store.leased(), [])
+    assert.equal(await store.removeUnleased([kept.link]), [])
+    assert.is(await store.has(kept.link), false)
+  })
+
   each('close is idempotent and ends every use', async (store) => {
     const block = blockOf('before close')
     const writing = store.write({ blocks: [block] })
@@ -207,9 +290,14 @@ export function storeConformance(name: string, create: () => Promise<StoreUnderT
       () => store.getMany([block.link]),
       () => store.has(block.link),
       () => store.getComplete(block.link),
+      () => store.listBlocks(undefined, 1),
+      () => store.listComplete(undefined, 1),
       () => store.getMeta('root'),
       () => store.write({ blocks: [block] }),
       () => store.lockWriter(),
+      () => store.lease(block.link),
+      () => store.leased(),
+      () => store.removeUnleased([block.link]),
       () => store.usage(),
     ]
     for (const use of uses) assert.instance(await failure(async () => await use()), TypeError, use.toString())

@@ -1,4 +1,5 @@
 /** One writer and many readers, across processes. */
+import { existsSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import process from 'node:process'
 import { open as openLmdb } from 'lmdb'
@@ -51,6 +52,9 @@ test('closing a store gives its lock back, also to other handles of this process
     await (await second.lockWriter()).release()
   }))
 
+const OWN_SPACE = '/proc/self/ns/pid'
+const SPACE = existsSync(OWN_SPACE) ? readlinkSync(OWN_SPACE) : ''
+
 /** Writes a holder's record as another process would have left it. */
 async function forgeHolder(path: string, over: Record<string, unknown>): Promise<void> {
   const root = openLmdb<Uint8Array, Uint8Array>(path, {
@@ -59,7 +63,7 @@ async function forgeHolder(path: string, over: Record<string, unknown>): Promise
     keyEncoding: 'binary',
   } as object)
   const meta = root.openDB<Uint8Array, Uint8Array>({ name: 'meta', encoding: 'binary', keyEncoding: 'binary' })
-  const holder = { pid: process.ppid, thread: 0, start: '', boot: '', host: hostname(), ...over }
+  const holder = { pid: process.ppid, thread: 0, start: '', boot: '', space: SPACE, host: hostname(), ...over }
   await meta.put(utf8('.writer'), utf8(JSON.stringify(holder)))
   await root.close()
 }
@@ -74,6 +78,7 @@ test('who holds the lock is told by more than a number', () =>
       ['a process before the last boot', { boot: 'another' }, false],
       ['no such process', { pid: 4_194_304 + 77 }, false],
       ['a process of another host that has nothing open here', { host: 'elsewhere' }, false],
+      ['a number of another container, in which nothing is open here', { space: 'another' }, false],
       ['a damaged record', { pid: 'x' }, false],
     ]
     for (const [title, over, held] of cases) {
@@ -86,17 +91,25 @@ test('who holds the lock is told by more than a number', () =>
     }
   }))
 
-test('a holder on another host that has the store open counts as alive', () =>
+test('a holder on another host, or in a container of the same host name, that has the store open counts as alive', () =>
   inDirectory(async (path, use) => {
-    const other = use(startWriter(path, 'hold'))
-    assert.is(await other.line(), 'locked')
-    await forgeHolder(path, { host: 'elsewhere', pid: other.pid })
-    const store = use(await LmdbStore.open(path, 'write'))
-    const error = await failure(() => store.lockWriter())
-    assert.ok(isCoppiceError(error, 'STORE_LOCKED'), String(error))
-    assert.match(error.message, 'on elsewhere')
-    await other.kill()
-    await (await store.lockWriter()).release()
+    for (const [over, message] of [
+      [{ host: 'elsewhere' }, 'on elsewhere'],
+      // As the number of a process that ended here.
+      [{ space: 'another', start: '1' }, 'is writing'],
+    ] as const) {
+      const other = use(startWriter(path, 'hold'))
+      assert.is(await other.line(), 'locked')
+      await forgeHolder(path, { ...over, pid: other.pid })
+      await scope(async (inner) => {
+        const store = inner(await LmdbStore.open(path, 'write'))
+        const error = await failure(() => store.lockWriter())
+        assert.ok(isCoppiceError(error, 'STORE_LOCKED'), String(error))
+        assert.match(error.message, message)
+        await other.kill()
+        await (await store.lockWriter()).release()
+      })
+    }
   }))
 
 test('a reader in another process sees each commit as soon as it is made', () =>

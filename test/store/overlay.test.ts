@@ -21,6 +21,9 @@ test('blocks and records are found in both, meta values on top only', async () =
   assert.equal(records, [recordOf(below), recordOf(above), undefined])
   assert.is(await store.getMeta('root'), undefined)
   assert.equal(await store.getMeta('floor'), above.link)
+  assert.equal([store.listBlocks(undefined, 9), store.listComplete(undefined, 9)], [[above.link], [above.link]])
+  await store.write({ removeBlocks: [below.link], removeComplete: [below.link] })
+  assert.equal(await store.get(below.link), below.bytes, 'nothing is removed below')
   assert.equal(
     [base.has(above.link), base.getComplete(above.link), base.getMeta('floor')],
     [false, undefined, undefined],
