@@ -3,6 +3,8 @@
  * database, which stores documents, and the formats, which read and write them.
  */
 
+import { equalBytes } from './bytes.ts'
+
 /** A number that is integral and safe is an integer, every other number a double; a bigint is always an integer. */
 export type FieldValue =
   | null
@@ -37,3 +39,31 @@ export function normalizeInteger(value: bigint): number | bigint {
 
 /** Maps and arrays inside one another, the document itself being the first. Bounds the recursion of every walk. */
 export const DOCUMENT_DEPTH_MAX = 64
+
+/** A field of one's own: `__proto__` is one like any other. */
+export function fieldOf(document: Document, name: string): FieldValue | undefined {
+  return Object.hasOwn(document, name) ? document[name] : undefined
+}
+
+export function isFieldMap(value: FieldValue | undefined): value is Document {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+}
+
+/** Equal as decoded documents are: an integer beyond 2^53 is no double, the order of fields says nothing. */
+export function equalFieldValues(a: FieldValue, b: FieldValue): boolean {
+  if (a instanceof Uint8Array || b instanceof Uint8Array) {
+    return a instanceof Uint8Array && b instanceof Uint8Array && equalBytes(a, b)
+  }
+  if (Array.isArray(a) && Array.isArray(b)) {
+    const other: readonly FieldValue[] = b
+    return a.length === b.length && a.every((each: FieldValue, i) => equalFieldValues(each, other[i] ?? null))
+  }
+  if (isFieldMap(a) && isFieldMap(b)) {
+    const names = Object.keys(a)
+    return (
+      names.length === Object.keys(b).length &&
+      names.every((name) => Object.hasOwn(b, name) && equalFieldValues(a[name] ?? null, b[name] ?? null))
+    )
+  }
+  return a === b
+}

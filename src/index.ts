@@ -5,12 +5,12 @@
  */
 import type * as db from './db/index.ts'
 import type { ByteSource } from './formats/index.ts'
-import type { Access, CloneOptions } from './local.ts'
+import type { Access, CloneOptions, ForkOptions } from './local.ts'
 import type { ServeOptions, Server } from './serve.ts'
 import type { ExportOptions, ImportOptions, ImportReport } from './transfer/index.ts'
 
 export type { ExportOptions, ImportOptions, ImportReport } from './transfer/index.ts'
-export type { Access, CloneOptions } from './local.ts'
+export type { Access, CloneOptions, ForkOptions } from './local.ts'
 export type { ServeOptions, Server } from './serve.ts'
 
 interface SignalOption {
@@ -35,6 +35,26 @@ export const Database = {
   async create(path: string, options: { readonly name: string } & SignalOption): Promise<Database> {
     const { createDatabase, unlessAborted } = await import('./local.ts')
     return await unlessAborted(options.signal, () => createDatabase(path, options.name))
+  },
+
+  /**
+   * Makes a database of one's own, with a new key pair, that begins with the state of another at hand; what both have in
+   * common is remembered for `merge`. Moves nothing over the network. A fork that was interrupted goes on when it is called again.
+   * @throws {CoppiceError} `DATABASE_EXISTS`, `USAGE` for a bad name, `ROOT_NOT_FOUND` (a replica without a complete state), `STORE_*`.
+   */
+  async fork(source: Database | Replica, path: string, options: ForkOptions = {}): Promise<Database> {
+    const { forkDatabase } = await import('./local.ts')
+    return await forkDatabase(source, path, options)
+  },
+
+  /** As {@link fork}, of the database at `address`, which is cloned first. @throws {CoppiceError} as `Replica.clone` too. */
+  async forkAddress(
+    address: string,
+    path: string,
+    options: CloneOptions & Pick<ForkOptions, 'name'> = {},
+  ): Promise<Database> {
+    const { forkAddress } = await import('./local.ts')
+    return await forkAddress(address, path, options)
   },
 
   /**

@@ -4,14 +4,27 @@
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { equalBytes } from './bytes.ts'
-import { Database, type Dialing, type PullOptions, type PullResult, Replica } from './db/index.ts'
+import {
+  adoptMeta,
+  copyState,
+  type CopyStateOptions,
+  Database,
+  type Dialing,
+  forkMeta,
+  type PullOptions,
+  type PullResult,
+  readOrigin,
+  Replica,
+} from './db/index.ts'
 import {
   createDatabaseDirectory,
   type DatabaseDirectory,
   type DatabaseKind,
   directoryPaths,
   ensureKeyFile,
+  kindMeta,
   type KeyCodec,
   openDatabaseDirectory,
   readKeyFile,
@@ -30,6 +43,7 @@ import {
   type Signer,
 } from './pointer/index.ts'
 import type { NetworkNode } from './net/index.ts'
+import type { Store } from './store/index.ts'
 import type { PeerDialer } from './sync/index.ts'
 import { surroundings } from './surroundings.ts'
 
@@ -57,16 +71,22 @@ function newKey(role: KeyRole): StoredKey {
 
 /** See `Database.create` of index.ts. */
 export async function createDatabase(path: string, name: string): Promise<Database> {
-  if (!isDatabaseName(name)) {
-    throw new CoppiceError('USAGE', `name: expected ${NAME_RULE}, got ${JSON.stringify(name.slice(0, 80))}`)
-  }
+  return await createAuthor(path, name, (author, store) => Database.initialMeta(store, author, name))
+}
+
+/** A database with a new key; `initial` gives the values it starts with, and may run again after a kill. */
+async function createAuthor(
+  path: string,
+  name: string,
+  initial: (author: Uint8Array, store: Store) => Promise<ReadonlyMap<string, Uint8Array>>,
+): Promise<Database> {
+  validateName(name)
   let signer: Signer | undefined
   const directory = await createDatabaseDirectory(path, {
     kind: 'author',
     prepare: async (paths, store) => {
-      const key = await ensureKeyFile(paths.authorKey, keyCodec('author'), () => newKey('author'))
-      signer = key.signer
-      return await Database.initialMeta(store, signer.publicKey, name)
+      signer = await ensureAuthorKey(paths.authorKey)
+      return await initial(signer.publicKey, store)
     },
   })
   try {
@@ -75,6 +95,55 @@ export async function createDatabase(path: string, name: string): Promise<Databa
     await directory.close()
     throw error
   }
+}
+
+async function ensureAuthorKey(path: string): Promise<Signer> {
+  return (await ensureKeyFile(path, keyCodec('author'), () => newKey('author'))).signer
+}
+
+function validateName(name: string): void {
+  if (isDatabaseName(name)) return
+  throw new CoppiceError('USAGE', `name: expected ${NAME_RULE}, got ${JSON.stringify(name.slice(0, 80))}`)
+}
+
+export interface ForkOptions extends CopyStateOptions {
+  /** Of the new database; that of the source without. */
+  readonly name?: string | undefined
+}
+
+/** See `Database.fork` of index.ts. */
+export async function forkDatabase(
+  source: Database | Replica,
+  path: string,
+  options: ForkOptions = {},
+): Promise<Database> {
+  // Before a directory is made for what has no state yet.
+  const snapshot = await source.snapshot(options)
+  const name = options.name ?? source.name
+  const peers = source instanceof Replica ? await source.peers() : []
+  return await createAuthor(path, name, async (author, store) => {
+    await copyState(snapshot, store, options)
+    return await forkMeta(source, snapshot, { author, name, peers })
+  })
+}
+
+/** See `Database.forkAddress` of index.ts. */
+export async function forkAddress(
+  address: string,
+  path: string,
+  options: CloneOptions & Pick<ForkOptions, 'name'>,
+): Promise<Database> {
+  const name = options.name ?? parseAddress(address).name
+  validateName(name)
+  const replica = await cloneReplica(address, path, options, true)
+  try {
+    const { publicKey: author } = await ensureAuthorKey(directoryPaths(path).authorKey)
+    const meta = await adoptMeta(replica, { author, name, peers: await replica.peers() })
+    await replica.state.store.write({ meta: new Map([...meta, kindMeta('author')]) }, { durable: true })
+  } finally {
+    await replica.close()
+  }
+  return await openDatabase(path, 'write')
 }
 
 /** See `Database.open` of index.ts. */
@@ -89,8 +158,12 @@ export async function openDatabase(path: string, access: Access): Promise<Databa
 export async function openReplica(path: string, access: Access): Promise<Replica> {
   const opened = await openEither(path, access)
   if (opened.kind === 'replica') return opened.db
-  await opened.db.close()
-  throw wrongKind(path, opened.kind, 'a replica', "a database of one's own")
+  try {
+    const origin = await readOrigin(opened.db.state.store)
+    throw wrongKind(path, opened.kind, 'a replica', "a database of one's own", origin?.address)
+  } finally {
+    await opened.db.close()
+  }
 }
 
 export type Opened =
@@ -116,8 +189,13 @@ export interface CloneOptions extends PullOptions {
   readonly onPulled?: ((result: PullResult) => void) | undefined
 }
 
-/** See `Replica.clone` of index.ts. */
-export async function cloneReplica(addressText: string, path: string, options: CloneOptions): Promise<Replica> {
+/** See `Replica.clone` of index.ts. With `isFork` it is to become a fork, and goes on also where all was cloned before. */
+export async function cloneReplica(
+  addressText: string,
+  path: string,
+  options: CloneOptions,
+  isFork = false,
+): Promise<Replica> {
   const address = parseAddress(addressText)
   const peers = [...new Set([...address.peers, ...(options.peers ?? [])])]
   options.signal?.throwIfAborted()
@@ -125,7 +203,9 @@ export async function cloneReplica(addressText: string, path: string, options: C
   // Before a directory is made for what can never be asked.
   for (const peer of peers) parseDialAddress(peer)
   const isNew = !existsSync(path)
-  const replica = await createOrResume({ ...address, peers }, path)
+  // A key that was put there before, from a backup perhaps, is not ours to remove.
+  const before = isNew ? [] : await readdir(path).catch(() => [])
+  const replica = await createOrResume({ ...address, peers }, path, isFork)
   try {
     const result = await replica.pull(options)
     options.onPulled?.(result)
@@ -134,28 +214,28 @@ export async function cloneReplica(addressText: string, path: string, options: C
     const isEmpty = (await replica.standing()).newest === undefined
     await replica.close()
     // No peer showed a signed root of that author and name: a mistyped address must not block the directory.
-    if (isEmpty) await removeDatabaseDirectory(path, isNew)
+    if (isEmpty) await removeDatabaseDirectory(path, isNew, before)
     throw error
   }
 }
 
-async function createOrResume(address: Address, path: string): Promise<Replica> {
+async function createOrResume(address: Address, path: string, isFork: boolean): Promise<Replica> {
   const { author, name, peers } = address
   let directory: DatabaseDirectory
   try {
     directory = await createDatabaseDirectory(path, {
       kind: 'replica',
-      prepare: () => Promise.resolve(Replica.initialMeta(author, name, peers)),
+      prepare: () => Promise.resolve(Replica.initialMeta(author, name, peers, isFork)),
     })
   } catch (error) {
     if (!isCoppiceError(error, 'DATABASE_EXISTS')) throw error
-    return await resume(error, address, path)
+    return await resume(error, address, path, isFork)
   }
   return await loadReplica(directory)
 }
 
-/** A clone of the same database that has not completed goes on; anything else that is there stays untouched. */
-async function resume(exists: CoppiceError, address: Address, path: string): Promise<Replica> {
+/** A clone or fork of the same database that has not completed goes on; anything else that is there stays untouched. */
+async function resume(exists: CoppiceError, address: Address, path: string, isFork: boolean): Promise<Replica> {
   let opened: Opened
   try {
     opened = await openEither(path, 'write')
@@ -164,7 +244,8 @@ async function resume(exists: CoppiceError, address: Address, path: string): Pro
   }
   const { kind, db } = opened
   const isSame = kind === 'replica' && equalBytes(db.author, address.author) && db.name === address.name
-  if (!isSame || (await db.isComplete())) {
+  const goesOn = isSame && (!(await db.isComplete()) || (isFork && (await db.isForking())))
+  if (!goesOn) {
     await db.close()
     throw exists
   }
@@ -184,8 +265,10 @@ export async function unlessAborted<T extends AsyncDisposable>(
   throw signal.reason
 }
 
-function wrongKind(path: string, kind: DatabaseKind, expected: string, got: string): CoppiceError {
-  return new CoppiceError('DATABASE_KIND', `${path}: expected ${expected}, got ${got}`, { details: { path, kind } })
+/** `forkedFrom`: of a fork, the address of what it came from. */
+function wrongKind(path: string, kind: DatabaseKind, expected: string, got: string, forkedFrom?: string): CoppiceError {
+  const details = { path, kind, ...(forkedFrom === undefined ? {} : { forkedFrom }) }
+  return new CoppiceError('DATABASE_KIND', `${path}: expected ${expected}, got ${got}`, { details })
 }
 
 /** A database without its key file can still be changed, but not published. */
@@ -199,7 +282,8 @@ async function authorKey(directory: DatabaseDirectory): Promise<Signer | undefin
 }
 
 async function loadDatabase(directory: DatabaseDirectory, signer: Signer | undefined): Promise<Database> {
-  const options = { ...surroundings, isWritable: directory.access === 'write' }
+  const network = new LazyNetwork(directory.path)
+  const options = { ...surroundings, isWritable: directory.access === 'write', network }
   const db = await Database.load(directory.store, signer === undefined ? options : { ...options, signer })
   paths.set(db, directory.path)
   return db

@@ -8,7 +8,12 @@ import type { CoppiceError, ErrorCode } from '../errors.ts'
 type Advise = (error: CoppiceError, command: string) => string | undefined
 
 const WRITING: ReadonlySet<string> = new Set(['import', 'put', 'del'])
+/** Commands for one's own database only. */
+const AUTHORING: ReadonlySet<string> = new Set(['import', 'put', 'del', 'merge', 'publish'])
 const PULLING: ReadonlySet<string> = new Set(['clone', 'pull', 'follow'])
+/** Their blocks go to the store before the change they belong to. */
+const STAGING: ReadonlySet<string> = new Set(['import', 'put', 'del', 'merge'])
+const RESUMED: ReadonlySet<string> = new Set(['clone', 'pull', 'fork', 'gc'])
 
 const always =
   (text: string): Advise =>
@@ -21,17 +26,28 @@ const whereWritten =
   (_error, command) =>
     WRITING.has(command) ? `nothing was written; ${text}` : undefined
 
+/** For one damaged block; a damaged store has its advice in the message. */
+const adviseRepair: Advise = ({ details }, command) => {
+  if (!('cid' in details)) return undefined
+  const repair = 'coppice verify DIR --repair fetches it from peers again'
+  return AUTHORING.has(command) ? `${repair}; or coppice restore DIR @SEQUENCE goes back to a sound state` : repair
+}
+
 const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
   ADDRESS_INVALID: ({ details }) =>
     'offset' in details
       ? 'coppice serve prints addresses: coppice:k51.../NAME?peer=/ip4/.../tcp/.../p2p/...'
       : undefined,
+  BLOCK_MISSING: (error, command) =>
+    command === 'inspect'
+      ? 'either it is no block of this database, or it was lost, which coppice verify DIR tells'
+      : adviseRepair(error, command),
   COLLECTION_UNKNOWN: (_error, command) =>
     command === 'import' || command === 'put'
       ? 'a new collection needs --key FIELD,...; coppice status lists those that exist'
       : 'coppice status lists the collections',
-  DATABASE_KIND: always('change the database itself, and publish it there; a replica follows with coppice pull'),
-  DOCUMENT_INVALID: whereWritten('correct the document'),
+  DATABASE_KIND: adviseKind,
+  DOCUMENT_INVALID: adviseDocument,
   INPUT_DUPLICATE_KEY: whereWritten('keep one of the two, or choose another --key'),
   INPUT_NOT_FOUND: always('check the path; - reads standard input'),
   INPUT_SYNTAX: adviseSyntax,
@@ -41,13 +57,16 @@ const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
     command === 'publish' ? 'without its own author.key nobody can publish a database' : undefined,
   KEY_INVALID: adviseKey,
   KEY_TOO_LONG: whereWritten('choose shorter keys'),
+  NO_COMMON_BASE: always('name one with --base ROOT, or take every row there as new with --base empty'),
   NO_PEER_LEFT: (_error, command) =>
     command === 'follow' ? undefined : 'check that a peer serves it and can be reached; what is here already stays',
   PEER_UNREACHABLE: always('check the address and that coppice serve runs there'),
+  PROOF_TOO_LARGE: always('prove pages, with --limit and --start, or leave values out with --no-values'),
   SCHEMA_MISMATCH: ({ details }) =>
     'types' in details
       ? 'nothing was written'
       : 'a key never changes: leave --key and --types out, or import into another collection',
+  STORE_CORRUPT: adviseRepair,
   STORE_LOCKED: (_error, command) =>
     PULLING.has(command)
       ? 'it may be a running coppice follow, which pulls by itself; reading and coppice serve go on meanwhile'
@@ -56,11 +75,36 @@ const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
   TREE_MALFORMED: always('its author published a broken tree: tell the author; the last complete state stays'),
   EQUIVOCATION: always('its author signed two different histories: tell the author; the last complete state stays'),
   USAGE: ({ details }) => suspectSeparator(details['fields']),
-  VALUE_TOO_LARGE: whereWritten('split the value'),
+  VALUE_TOO_LARGE: (error, command) =>
+    command === 'export'
+      ? 'coppice get DIR --raw KEY --bytes > FILE writes one value of any length'
+      : whereWritten('split the value')(error, command),
 }
 
 export function adviceFor(error: CoppiceError, command: string): string | undefined {
   return ADVICE[error.code]?.(error, command)
+}
+
+/** What was begun may have left blocks, which gc frees, or which the same command builds on when it is run again. */
+export function adviceWhenInterrupted(command: string, args: readonly string[]): string | undefined {
+  const goesOn = RESUMED.has(command) || (command === 'verify' && args.includes('--repair'))
+  if (goesOn) return 'run it again to go on'
+  return STAGING.has(command) ? 'coppice gc frees what was written' : undefined
+}
+
+/** `rawKey`: where such bytes stand. */
+function adviseDocument(error: CoppiceError, command: string): string | undefined {
+  const { rawKey } = error.details
+  if (typeof rawKey === 'string') return `coppice del DIR --raw ${rawKey} removes them`
+  return whereWritten('correct the document')(error, command)
+}
+
+/** A fork is pulled into by whoever is used to other tools: here it merges a replica of its origin. */
+function adviseKind({ details }: CoppiceError): string {
+  const { forkedFrom } = details
+  return typeof forkedFrom === 'string'
+    ? `a fork merges what its origin publishes: coppice clone "${forkedFrom}" COPY, and then coppice merge FORK COPY`
+    : 'change the database itself, and publish it there; a replica follows with coppice pull'
 }
 
 /** The format is in doubt only where not even the beginning of a file could be read. */

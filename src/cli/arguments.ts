@@ -1,6 +1,10 @@
 /** Values of options and arguments: text to meaning, or `USAGE` with what was expected. */
 import { CoppiceError } from '../errors.ts'
 import { quoteText } from '../escape.ts'
+import type { StreamOptions } from '../prolly/index.ts'
+
+export type ByteRange = Pick<StreamOptions, 'start' | 'end'>
+import { isDatabaseName, NAME_RULE } from '../pointer/name.ts'
 
 export function usageError(what: string, expected: string, got: string): CoppiceError {
   return new CoppiceError('USAGE', `${what}: expected ${expected}, got ${quoteText(got)}`)
@@ -49,6 +53,17 @@ export function parseDuration(option: string): (text: string) => number {
   }
 }
 
+/** `0-1023`: bytes from the first to the last, both included, as in HTTP and curl; `1024-` to the end. */
+export function parseByteRange(option: string): (text: string) => ByteRange {
+  return (text) => {
+    const [, first, last] = /^(\d{1,15})-(\d{1,15})?$/.exec(text) ?? []
+    if (first === undefined || (last !== undefined && Number(last) < Number(first))) {
+      throw usageError(option, 'bytes such as 0-1023, both included, or 1024-', text)
+    }
+    return { start: Number(first), ...(last === undefined ? {} : { end: Number(last) + 1 }) }
+  }
+}
+
 /** One of a few words. */
 export function parseChoice<T extends string>(option: string, choices: readonly T[]): (text: string) => T {
   return (text) => {
@@ -56,4 +71,10 @@ export function parseChoice<T extends string>(option: string, choices: readonly 
     if (choice === undefined) throw usageError(option, choices.join(', '), text)
     return choice
   }
+}
+
+/** The name of a database. */
+export function parseName(text: string): string {
+  if (!isDatabaseName(text)) throw usageError('--name', NAME_RULE, text)
+  return text
 }

@@ -4,27 +4,28 @@ import {
   type Change,
   changesBetween,
   type KeyMeaning,
+  LargeValue,
   meaningOfKey,
+  type RowValue,
   renderTreeKey,
   type Schema,
   type Snapshot,
 } from '../db/index.ts'
-import { documentRange } from '../db/collection-view.ts'
+import { documentRange } from '../db/documents/collection-view.ts'
 import type { FieldValue } from '../document-model.ts'
 import { CoppiceError, isCoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
 import { type DiffOptions, diffTrees, type KeyRange } from '../prolly/index.ts'
+import { usageError } from './arguments.ts'
 import type { DiffState } from './diff-operands.ts'
 import { renderChange } from './diff-text.ts'
-import { parseKeyStart, parseRawRange } from './keys.ts'
+import { parseDocumentRange, parseRawRange, type RangeOptions } from './keys.ts'
 import { chooseCollection } from './open.ts'
 import { renderJson } from './output.ts'
 import { renderCount, renderTable } from './render.ts'
 
-export interface DiffRangeOptions {
+export interface DiffRangeOptions extends Pick<RangeOptions, 'start' | 'end'> {
   readonly collection?: string
-  readonly from?: string
-  readonly to?: string
   readonly raw?: true
 }
 
@@ -43,16 +44,14 @@ export interface DiffPrinter {
 
 /** The keys to compare. @throws {CoppiceError} `COLLECTION_UNKNOWN`, `KEY_INVALID`, `USAGE`. */
 export async function diffRange(from: Snapshot, to: Snapshot, options: DiffRangeOptions): Promise<KeyRange> {
-  const { from: start, to: end } = options
-  if (options.raw === true) {
-    return parseRawRange({ ...(start === undefined ? {} : { start }), ...(end === undefined ? {} : { end }) })
+  const { collection, start, end, raw } = options
+  if (raw === true) {
+    if (collection !== undefined) throw usageError('--collection', 'none with --raw, which has byte keys', collection)
+    return parseRawRange(options)
   }
-  if (options.collection === undefined && start === undefined && end === undefined) return {}
-  const schema = await schemaIn(from, to, options.collection)
-  return documentRange(schema, {
-    ...(start === undefined ? {} : { start: parseKeyStart(schema, start) }),
-    ...(end === undefined ? {} : { end: parseKeyStart(schema, end) }),
-  })
+  if (collection === undefined && start === undefined && end === undefined) return {}
+  const schema = await schemaIn(from, to, collection)
+  return documentRange(schema, parseDocumentRange(schema, options))
 }
 
 /** A collection may be in one of the two only. */
@@ -111,15 +110,20 @@ function keysPrinter(changes: () => AsyncIterable<KeyedChange>, isJson: boolean)
 function jsonPrinter(changes: () => AsyncIterable<Change>): DiffPrinter {
   async function* lines(): AsyncGenerator<readonly string[]> {
     for await (const { type, key, meaning, from, to } of changes()) {
-      yield [renderJson({ ...keyJson(type, key, meaning), from: from ?? null, to: to ?? null })]
+      yield [renderJson({ ...keyJson(type, key, meaning), from: sideJson(from), to: sideJson(to) })]
     }
   }
   return { changes: lines, end: () => [] }
 }
 
+/** A value that is not loaded is told by its CID and size. */
+export function sideJson(side: RowValue | undefined): FieldValue {
+  return side instanceof LargeValue ? { cid: side.cid, size: side.size } : (side ?? null)
+}
+
 /** `rawKey` in hexadecimal; collection and key where it is a document's. */
-function keyJson(
-  type: Change['type'],
+export function keyJson(
+  type: Change['type'] | 'conflict',
   key: Uint8Array,
   meaning: KeyMeaning | undefined,
 ): { readonly [field: string]: FieldValue } {

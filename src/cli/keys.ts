@@ -1,11 +1,12 @@
 /** Keys on the command line: parts of a primary key by the types of its collection, and raw keys in hexadecimal digits. */
 import { bytesToHex, hexToBytes } from '../bytes.ts'
-import type { KeyPart, PartType, Schema } from '../db/index.ts'
+import type { KeyPart, PartType, Schema, Snapshot } from '../db/index.ts'
 import { INTEGER_RULE, isInteger64, normalizeInteger, type FieldValue } from '../document-model.ts'
 import { CoppiceError, isCoppiceError } from '../errors.ts'
 import { escapeText, quoteText } from '../escape.ts'
 import { parseJsonValue } from '../formats/json-text.ts'
-import type { KeyRange } from '../prolly/index.ts'
+import { formatLink } from '../link.ts'
+import { type Entry, isValueRef, type KeyRange, RAW_VALUE_BYTES_MAX } from '../prolly/index.ts'
 import { renderCounted } from './render.ts'
 
 /** A whole primary key, one argument for each of its fields. @throws {CoppiceError} `KEY_INVALID`. */
@@ -105,7 +106,7 @@ export function parseRawRange({ prefix, start, end }: RangeOptions): KeyRange {
 }
 
 /** Keys that begin with `prefix`; unbounded above where nothing comes after them. */
-function rangeOfPrefix(prefix: Uint8Array): KeyRange {
+export function rangeOfPrefix(prefix: Uint8Array): KeyRange {
   const last = prefix.findLastIndex((byte) => byte !== 0xff)
   if (last < 0) return { start: prefix }
   const end = prefix.slice(0, last + 1)
@@ -124,7 +125,15 @@ export function parseDocumentRange(
   }
 }
 
-/** A raw row as `--raw` prints it: a line that `put --raw` and `import --raw` read. */
+/** A raw row as `--raw` shows it: a value beyond 1 MiB by its CID and size. */
+export async function shownRow(snapshot: Snapshot, { key, value }: Entry): Promise<{ [field: string]: FieldValue }> {
+  if (isValueRef(value) && value.size > RAW_VALUE_BYTES_MAX) {
+    return { key: bytesToHex(key), cid: formatLink(value.link), size: value.size }
+  }
+  return rawRow(key, await snapshot.tree.readValue(value))
+}
+
+/** A raw row as a line that `put --raw` and `import --raw` read. */
 export function rawRow(key: Uint8Array, value: Uint8Array): { [field: string]: FieldValue } {
   return { key: bytesToHex(key), value: bytesToHex(value) }
 }

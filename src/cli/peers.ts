@@ -47,7 +47,7 @@ async function requirePeer(text: string): Promise<void> {
     if (!isCoppiceError(error, 'ADDRESS_INVALID')) throw error
     throw new CoppiceError(
       'ADDRESS_INVALID',
-      `--peer: expected a multiaddr such as ${PEER_EXAMPLE}, or an address with ?peer=, got ${quoteText(text.slice(0, 200))}`,
+      `--peer: expected a multiaddr such as ${PEER_EXAMPLE}, or an address with ?peer=, got ${quoteText(text.slice(0, 200))}; coppice serve DIR prints that of a directory`,
       { cause: error },
     )
   }

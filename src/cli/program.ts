@@ -6,12 +6,19 @@ import { addClone, addFollow, addPull } from './commands/pull.ts'
 import { addDel } from './commands/del.ts'
 import { addDiff } from './commands/diff.ts'
 import { addExport } from './commands/export.ts'
+import { addFork } from './commands/fork.ts'
+import { addGc } from './commands/gc.ts'
 import { addGet } from './commands/get.ts'
 import { addImport } from './commands/import.ts'
 import { addInit } from './commands/init.ts'
+import { addInspect } from './commands/inspect.ts'
 import { addLog } from './commands/log.ts'
+import { addPin, addUnpin } from './commands/pin.ts'
+import { addProve } from './commands/prove.ts'
+import { addMerge } from './commands/merge.ts'
 import { addPublish } from './commands/publish.ts'
 import { addPut } from './commands/put.ts'
+import { addRestore } from './commands/restore.ts'
 import { addScan } from './commands/scan.ts'
 import { addServe } from './commands/serve.ts'
 import { addStats } from './commands/stats.ts'
@@ -20,7 +27,7 @@ import { addVerify } from './commands/verify.ts'
 
 const OVERVIEW = `
 DIR is the directory of a database; - is standard input or output. Every command that
-prints results takes --json. Exit codes: 0 success, 1 "no" (get, del, diff, verify), 2 trouble.
+prints results takes --json. Exit codes: 0 success, 1 "no" (get, del, diff, merge, verify, unpin), 2 trouble.
 
 Start here:
   $ coppice init cities
@@ -39,8 +46,21 @@ export function createProgram(cli: Cli): Command {
   // Errors are told in one way, by main.
   program.exitOverride().configureOutput({ outputError: () => {} })
   for (const add of [addInit, addImport, addPut, addGet, addScan, addDel, addPublish, addServe]) add(program, cli)
-  for (const add of [addClone, addPull, addFollow, addStatus, addLog, addDiff, addVerify]) add(program, cli)
-  for (const add of [addStats, addExport]) add(program, cli)
+  for (const add of [
+    addClone,
+    addPull,
+    addFollow,
+    addFork,
+    addMerge,
+    addStatus,
+    addLog,
+    addDiff,
+    addRestore,
+    addProve,
+    addVerify,
+  ])
+    add(program, cli)
+  for (const add of [addStats, addInspect, addExport, addGc, addPin, addUnpin]) add(program, cli)
   addHelp(program)
   program.hook('preAction', (_program, command) => void (cli.command = command.name()))
   return program

@@ -2,7 +2,7 @@
 import { isRefused, type PullResult } from '../db/index.ts'
 import type { FieldValue } from '../document-model.ts'
 import { escapeText } from '../escape.ts'
-import type { PullProgress } from '../sync/index.ts'
+import type { PeerReport, PullProgress } from '../sync/index.ts'
 import { freshnessWarning } from './freshness.ts'
 import { renderPeer } from './peers.ts'
 import { renderBytes, renderCount, renderCounted, renderRate, renderShare } from './render.ts'
@@ -34,8 +34,12 @@ export function pullJson({ changed, from, to, link, freshness, judgements, repor
     blocksReceived,
     entriesSkipped,
     judgements: judgements.map((judgement) => ({ ...judgement, reason: judgement.reason ?? null })),
-    peers: peers.map((peer) => ({ ...peer, peer: peer.peer ?? null, reason: peer.reason ?? null })),
+    peers: peers.map(peerJson),
   }
+}
+
+export function peerJson(peer: PeerReport): { [field: string]: FieldValue } {
+  return { ...peer, peer: peer.peer ?? null, reason: peer.reason ?? null }
 }
 
 /** For people; escaped. `verb`: "cloned", "pulled". */

@@ -47,6 +47,41 @@ export async function snapshotAt(opened: Opened, at: RootName | undefined): Prom
   return at === undefined ? await opened.db.snapshot() : (await findRoot(opened, at)).snapshot
 }
 
+/** A signed root by what people know it as. */
+export type SignedName = { readonly sequence: number; readonly message: string | null }
+
+/** Of one state: a database renewed every hour for years signs it so often. */
+const NAMES_MAX = 100
+
+/** The newest signed roots of each of `roots` (CIDs), newest first; nothing for those that the log does not have. */
+export async function namesOf(
+  { db }: Opened,
+  roots: Iterable<string>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, readonly SignedName[]>> {
+  const names = new Map([...roots].map((root): [string, SignedName[]] => [root, []]))
+  if (names.size === 0) return names
+  for await (const { signedRoot } of db.log({ signal })) {
+    const { payload, message } = signedRoot
+    const known = names.get(formatLink(payload.root))
+    if (known !== undefined && known.length < NAMES_MAX) {
+      known.push({ sequence: payload.sequence, message: message ?? null })
+    }
+  }
+  return names
+}
+
+/** `@4, @1`; neighbours as `@2 to @40`. */
+export function renderNames(names: readonly SignedName[]): string {
+  const runs: { first: number; last: number }[] = []
+  for (const { sequence } of names) {
+    const run = runs.at(-1)
+    if (run?.first === sequence + 1) run.first = sequence
+    else runs.push({ first: sequence, last: sequence })
+  }
+  return runs.map(({ first, last }) => (first === last ? `@${first}` : `@${first} to @${last}`)).join(', ')
+}
+
 /** `@3 bafy...` */
 export function renderSigned({ payload }: SignedRoot): string {
   return `@${payload.sequence} ${formatLink(payload.root)}`

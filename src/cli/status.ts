@@ -1,11 +1,12 @@
 /** What `coppice status` tells, as a value with stable keys and as lines. */
-import type { Schema, Snapshot } from '../db/index.ts'
+import { readOrigin, type Schema, type Snapshot, unpublishedBases } from '../db/index.ts'
 import type { Document, FieldValue } from '../document-model.ts'
 import { escapeText } from '../escape.ts'
 import { formatLink } from '../link.ts'
 import { formatAuthor, type Freshness, getFreshness, type SignedRoot } from '../pointer/index.ts'
 import { describeFreshness } from './freshness.ts'
 import type { Opened } from './open.ts'
+import { describeOrigin, type OriginJson, originJson } from './origin.ts'
 import { renderJson } from './output.ts'
 import { renderBytes, renderCounted, renderTable, renderTime } from './render.ts'
 
@@ -44,6 +45,8 @@ export type StatusJson = {
   readonly published: SignedRootJson | null
   /** Whether the working state differs from the published one. */
   readonly unpublished: boolean
+  /** What was merged and is not named by the published root: who follows it does not know, and merges it again. */
+  readonly unpublishedMerges: readonly { readonly address: string; readonly root: string }[]
   /** The newest signed root accepted; a replica's may be newer than what is complete. */
   readonly newest: SignedRootJson | null
   readonly freshness: Freshness | null
@@ -51,6 +54,8 @@ export type StatusJson = {
   readonly canPublish: boolean
   /** Why a replica does not go on: a malformed tree, or contradicting roots. Why an author cannot publish: the key. */
   readonly problems: readonly string[]
+  /** Where a fork came from. */
+  readonly forkedFrom: OriginJson | null
   /** The addresses a replica asks. */
   readonly peers: readonly string[]
   readonly collections: readonly CollectionJson[]
@@ -69,6 +74,7 @@ export async function readStatus(dir: string, opened: Opened): Promise<StatusJso
   const snapshot = kind === 'replica' && !(await db.isComplete()) ? undefined : await db.snapshot()
   const ref = snapshot?.tree.ref
   const root = snapshot?.root ?? null
+  const origin = await readOrigin(db.state.store)
   const signed = published === undefined ? null : signedRootJson(published)
   return {
     kind,
@@ -82,7 +88,12 @@ export async function readStatus(dir: string, opened: Opened): Promise<StatusJso
     sequence: signed?.sequence ?? null,
     published: signed,
     unpublished: root !== null && root !== (signed?.root ?? null),
+    unpublishedMerges: (await unpublishedBases(db.state)).map(({ address, root: merged }) => ({
+      address,
+      root: formatLink(merged),
+    })),
     ...(await standingOf(dir, opened, published)),
+    forkedFrom: origin === undefined ? null : originJson(origin),
     peers: kind === 'replica' ? await db.peers() : [],
     collections: snapshot === undefined ? [] : await readCollections(snapshot),
     metadata: (await snapshot?.metadata()) ?? null,
@@ -141,9 +152,12 @@ export function describeStatus(status: StatusJson): string[] {
   rows.push(['published', published === null ? 'nothing published yet' : describeSigned(published)])
   if (published !== null && published.message !== null) rows.push(['message', escapeText(published.message)])
   if (published !== null && status.unpublished) rows.push(['', 'the working state has changes that are not published'])
+  for (const merged of status.unpublishedMerges)
+    rows.push(['', `merged ${escapeText(merged.address)} ${merged.root}, not published`])
   if (newest !== null && newest.sequence !== published?.sequence) rows.push(['newest accepted', describeSigned(newest)])
   if (freshness !== null) rows.push(['freshness', describeFreshness(freshness, newest?.expires ?? null)])
   for (const problem of status.problems) rows.push(['problem', escapeText(problem)])
+  if (status.forkedFrom !== null) rows.push(['forked from', describeOrigin(status.forkedFrom)])
   for (const peer of status.peers) rows.push(['peer', escapeText(peer)])
   for (const { name, key, documents } of status.collections) {
     const fields = key.map(({ field, type }) => `${escapeText(field)}:${escapeText(type)}`).join(',')

@@ -1,13 +1,38 @@
 /** What changed between two states, as rows that say what they are: documents, schemas, metadata or raw keys. */
 import type { Document } from '../document-model.ts'
 import { isCoppiceError } from '../errors.ts'
-import { type Change as TreeChange, type DiffOptions, diffTrees, type Value } from '../prolly/index.ts'
-import { decodeDocument } from './document.ts'
-import { type KeyMeaning, meaningOfKey } from './schema.ts'
+import { formatLink, type Link } from '../link.ts'
+import {
+  type Change as TreeChange,
+  type DiffOptions,
+  diffTrees,
+  isValueRef,
+  RAW_VALUE_BYTES_MAX,
+  type Value,
+  type ValueRef,
+} from '../prolly/index.ts'
+import { decodeDocument, DOCUMENT_BYTES_MAX } from './documents/document.ts'
+import { type KeyMeaning, meaningOfKey } from './documents/schema.ts'
 import type { Snapshot } from './snapshot.ts'
 
-/** A document where the key says so and the bytes are one, else the bytes. */
-export type RowValue = Document | Uint8Array
+/** A value that a change or a conflict does not load: beyond 1 MiB under a raw key, and what is too long for a document. */
+export class LargeValue implements ValueRef {
+  readonly link: Link
+  readonly size: number
+
+  constructor({ link, size }: ValueRef) {
+    this.link = link
+    this.size = size
+  }
+
+  /** Equal values have equal CIDs. */
+  get cid(): string {
+    return formatLink(this.link)
+  }
+}
+
+/** A document where the key says so and the bytes are one, else the bytes, or where they are found. */
+export type RowValue = Document | Uint8Array | LargeValue
 
 export interface Change {
   readonly type: 'add' | 'remove' | 'update'
@@ -38,12 +63,15 @@ export async function* changesBetween(
   }
 }
 
-async function readSide(
+/** What a side of a change has under its key. */
+export async function readSide(
   snapshot: Snapshot,
   value: Value | undefined,
   meaning: KeyMeaning | undefined,
 ): Promise<RowValue | undefined> {
   if (value === undefined) return undefined
+  const bytesMax = meaning === undefined ? RAW_VALUE_BYTES_MAX : DOCUMENT_BYTES_MAX
+  if (isValueRef(value) && value.size > bytesMax) return new LargeValue(value)
   return readRow(await snapshot.tree.readValue(value), meaning)
 }
 

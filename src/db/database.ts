@@ -6,26 +6,33 @@
 import { equalBytes } from '../bytes.ts'
 import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
-import type { Link } from '../link.ts'
+import { type Link, parseLink } from '../link.ts'
 import { buildTree, NodeReader, Tree } from '../prolly/index.ts'
 import type { Signer } from '../pointer/index.ts'
 import { Staging, type Store } from '../store/index.ts'
-import type { KeyNames, ReadOptions } from './collection-view.ts'
-import { type BatchOptions, Collection, type CollectionOptions } from './collection.ts'
-import { encodeDocument } from './document.ts'
+import type { PeerDialer } from '../sync/index.ts'
+import type { KeyNames, ReadOptions } from './documents/collection-view.ts'
+import { type BatchOptions, Collection, type CollectionOptions } from './documents/collection.ts'
+import { encodeDocument } from './documents/document.ts'
+import { type Dialing, dialersOf } from './pulling/dialing.ts'
 import { Handle } from './handle.ts'
+import { mergeInto, type MergeOptions, type MergeResult } from './merging/merge.ts'
 import { AUTHOR, encodeText, NAME, ROOT } from './meta.ts'
-import { Publisher, type PublishOptions, type PublishReport } from './publisher.ts'
-import { METADATA_KEY } from './schema.ts'
+import { Publisher, type PublishOptions, type PublishReport } from './roots/publisher.ts'
+import { type RestoreReport, restoreState } from './roots/restore.ts'
+import { METADATA_KEY } from './documents/schema.ts'
 import type { Snapshot } from './snapshot.ts'
 import { DatabaseState, type Surroundings } from './state.ts'
 import { Transaction } from './transaction.ts'
+import type { ValueSource } from './value-stream.ts'
 
 export interface DatabaseOptions extends Surroundings {
   /** Signs roots; without one the handle cannot publish. */
   readonly signer?: Signer
   /** Without, the handle only reads: another process may write. */
   readonly isWritable?: boolean
+  /** For repairs from replicas. Closed with the database. */
+  readonly network?: Dialing
 }
 
 /** What a batch left behind. */
@@ -39,10 +46,12 @@ export interface BatchReport<R> {
 
 export class Database extends Handle {
   readonly #signer: Signer | undefined
+  readonly #network: Dialing | undefined
 
   private constructor(state: DatabaseState, options: DatabaseOptions) {
     super(state, 'local', options.isWritable ?? false)
     this.#signer = options.signer
+    this.#network = options.network
   }
 
   /** The values a new, empty database starts with; the root's block is written at once, the values with the batch of whoever creates it. */
@@ -80,7 +89,8 @@ export class Database extends Handle {
     )
   }
 
-  async put(key: Uint8Array, value: Uint8Array, options?: BatchOptions): Promise<void> {
+  /** The value in one piece, or a source of its bytes, which is read as they are written: a value of any length. */
+  async put(key: Uint8Array, value: ValueSource, options?: BatchOptions): Promise<void> {
     await this.batch((tx) => tx.put(key, value), options)
   }
 
@@ -91,7 +101,7 @@ export class Database extends Handle {
 
   /**
    * Runs `body`; all it wrote becomes visible at once when it resolves, nothing if it rejects. Batches of one handle run
-   * one after the other, so `body` must write through its `tx` and await no other batch.
+   * one after the other, so `body` must write through its `tx` and await no other batch, nor a publish, gc or repair.
    * @throws {CoppiceError} `STORE_READ_ONLY` on a handle that only reads; what `body` and the store throw.
    */
   async batch<R>(body: (tx: Transaction) => Promise<R>, options: BatchOptions = {}): Promise<R> {
@@ -114,7 +124,7 @@ export class Database extends Handle {
       signal?.throwIfAborted()
       await this.#show(staging, from.tree.ref.root, root, durable)
       const { blocksWritten, bytesWritten } = staging.counters
-      return { result, from, to: await this.state.at(root), blocksWritten, bytesWritten }
+      return { result, from, to: await this.snapshot(), blocksWritten, bytesWritten }
     } catch (error) {
       tx.drop()
       await staging.abort()
@@ -149,8 +159,52 @@ export class Database extends Handle {
     }, options.signal)
   }
 
+  /**
+   * Joins what `other` changed with what the working state did since both were one, as one batch: all of it or, where a
+   * conflict stays, nothing. A database or replica as `other` is remembered, its state being the base of the next merge
+   * with it; a snapshot needs `options.base`.
+   * @throws {CoppiceError} `NO_COMMON_BASE`, `SCHEMA_MISMATCH`, `ROOT_NOT_FOUND` (a base that is not held, a replica without a state),
+   *   and as a batch does.
+   */
+  async merge(other: Handle | Snapshot, options: MergeOptions = {}): Promise<MergeResult> {
+    const source =
+      other instanceof Handle
+        ? { snapshot: () => other.snapshot(options), state: other.state, isReplica: !(other instanceof Database) }
+        : { snapshot: () => Promise.resolve(other), state: undefined, isReplica: false }
+    if (options.dryRun === true) return await mergeInto(this.state, source, options)
+    return await this.exclusively(async () => {
+      const result = await mergeInto(this.state, source, options)
+      this.state.notify()
+      return result
+    }, options.signal)
+  }
+
+  /**
+   * Makes a held state the working state: one of the log, or any other that is here whole, by its root's CID. The state
+   * before it is not read, so this works whatever became of that one, and `report.left` names it: until `gc` it can be
+   * pinned, or restored in turn. What is remembered as merged goes back as well, for later merges.
+   * @throws {CoppiceError} `ROOT_NOT_FOUND` where it is not here, or in part only; `STORE_CORRUPT` where its root is damaged.
+   */
+  async restore(target: Snapshot | string, options: BatchOptions = {}): Promise<RestoreReport> {
+    const root = typeof target === 'string' ? parseLink(target) : target.tree.ref.root
+    return await this.exclusively(async () => {
+      const report = await restoreState(this.state, root, options)
+      this.state.notify()
+      return report
+    }, options.signal)
+  }
+
   /** Sets the metadata document: title, description, licenses and the like, of your choosing. */
   async setMetadata(metadata: Document, options?: BatchOptions): Promise<void> {
     await this.put(METADATA_KEY, encodeDocument(metadata), options)
+  }
+
+  /** An author asks nobody by itself. */
+  protected override async dialers(addresses: readonly string[] = []): Promise<PeerDialer[]> {
+    return await dialersOf(this.#network, addresses)
+  }
+
+  protected override async release(): Promise<void> {
+    await this.#network?.close()
   }
 }

@@ -3,14 +3,20 @@
  * the log of signed roots, and doing one piece of work after the other.
  */
 import { CoppiceError } from '../errors.ts'
+import { parseLink } from '../link.ts'
 import { formatAddress, type SignedRoot } from '../pointer/index.ts'
-import type { KeyRange, ScanOptions } from '../prolly/index.ts'
-import type { ReadOptions } from './collection-view.ts'
-import type { KeyReader, Row } from './key-reader.ts'
+import type { KeyRange, ScanOptions, StreamOptions } from '../prolly/index.ts'
+import type { PeerDialer } from '../sync/index.ts'
+import type { ReadOptions } from './documents/collection-view.ts'
+import type { KeyReader, Row } from './documents/key-reader.ts'
+import { collectGarbage, type GcOptions, type GcReport, REPLICA_KEEP_DEFAULT } from './upkeep/gc.ts'
 import { PUBLISHED } from './meta.ts'
-import { decodeOwn, type LogEntry, type LogOptions, readLog } from './signed-log.ts'
-import type { Snapshot } from './snapshot.ts'
+import { addPin, type Pin, readPins, removePin } from './upkeep/pins.ts'
+import { repair, type RepairOptions, type RepairReport } from './upkeep/repair.ts'
+import { decodeOwn, type LogEntry, type LogOptions, readLog } from './roots/signed-log.ts'
+import { scanRows, type Snapshot } from './snapshot.ts'
 import type { DatabaseState, Origin, StateChange } from './state.ts'
+import type { ValueStream } from './value-stream.ts'
 import { Turns } from './turns.ts'
 
 export abstract class Handle implements KeyReader, AsyncDisposable {
@@ -47,8 +53,13 @@ export abstract class Handle implements KeyReader, AsyncDisposable {
     return await (await this.snapshot(options)).get(key)
   }
 
-  async *scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
-    yield* (await this.snapshot(options)).scan(options)
+  /** As {@link KeyReader.stream}, of the state shown now. */
+  async stream(key: Uint8Array, options: StreamOptions = {}): Promise<ValueStream | undefined> {
+    return await (await this.snapshot(options)).stream(key, options)
+  }
+
+  scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
+    return scanRows(() => this.snapshot(options), options)
   }
 
   async count(range: KeyRange & ReadOptions = {}): Promise<number> {
@@ -67,9 +78,62 @@ export abstract class Handle implements KeyReader, AsyncDisposable {
     return readLog(this.state, options)
   }
 
+  /**
+   * Finds damage as `coppice verify` does and fetches what is broken from peers again. What none of them has stays
+   * broken, and is reported. Safe to interrupt, and to run again.
+   * @throws {CoppiceError} `STORE_READ_ONLY` on a handle that only reads, `ADDRESS_INVALID`, `STORE_*`.
+   * @throws the signal's reason; an AbortError when the handle is closed meanwhile.
+   */
+  async repair(options: RepairOptions = {}): Promise<RepairReport> {
+    const { closing } = this.state
+    const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
+    const dialers = (): Promise<PeerDialer[]> => this.dialers(options.peers)
+    return await this.exclusively(() => repair(this.state, dialers, { ...options, signal }), signal)
+  }
+
+  /** Of the peers at these addresses, or of those the handle asks by itself. @throws {CoppiceError} `ADDRESS_INVALID`. */
+  protected abstract dialers(addresses: readonly string[] | undefined): Promise<PeerDialer[]>
+
   /** Every change of the shown state from now on, made by this process or another, until the signal aborts or the handle is closed. */
   watch(options: ReadOptions = {}): AsyncGenerator<StateChange, void, undefined> {
     return this.state.watch(this.#origin, options.signal)
+  }
+
+  /**
+   * Removes what no kept state needs: kept are the state that is shown and the published one, the newest of the log,
+   * pinned ones, those that this handle gave out and that are still referred to, those that other handles and processes
+   * read or serve, and what an interrupted pull has fetched. Killed or aborted at any point, the database is whole, and the
+   * next collection goes on.
+   * @throws {RangeError} where `keep` is no number of states.
+   * @throws {CoppiceError} `STORE_READ_ONLY`; `BLOCK_MISSING`, `STORE_CORRUPT` where a kept state is damaged: nothing is removed; `STORE_*`.
+   */
+  async gc(options: GcOptions = {}): Promise<GcReport> {
+    const { closing } = this.state
+    const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
+    const keep = options.keep ?? (this.#origin === 'local' ? Number.POSITIVE_INFINITY : REPLICA_KEEP_DEFAULT)
+    return await this.exclusively(() => collectGarbage(this.state, keep, { ...options, signal }), signal)
+  }
+
+  /** The pinned states, in the order in which they were pinned. */
+  async pins(options: ReadOptions = {}): Promise<Pin[]> {
+    options.signal?.throwIfAborted()
+    return await readPins(this.state.store)
+  }
+
+  /**
+   * Keeps a state from {@link gc} until it is unpinned. Whether it was not pinned before; where it was, a `note`
+   * replaces the one there is.
+   * @throws {CoppiceError} `USAGE` for a note that is long or has several lines; `ROOT_NOT_FOUND` where the state is here in part only; `STORE_*`.
+   */
+  async pin(snapshot: Snapshot, options: ReadOptions & { readonly note?: string } = {}): Promise<boolean> {
+    const { signal, note } = options
+    return await this.exclusively(() => addPin(this.state.store, snapshot, note, signal), signal)
+  }
+
+  /** Whether the root, a CID as text, was pinned. @throws {CoppiceError} `USAGE` where it is none; `STORE_*`. */
+  async unpin(root: string, options: ReadOptions = {}): Promise<boolean> {
+    const link = parseLink(root)
+    return await this.exclusively(() => removePin(this.state.store, link), options.signal)
   }
 
   /** @throws {CoppiceError} `STORE_READ_ONLY` on a handle that only reads. */

@@ -1,5 +1,5 @@
 /** Databases of documents: the author's side, the reader's side, and what they have in common. */
-export { type Change, type ChangeCounts, changesBetween, countChanges, type RowValue } from './changes.ts'
+export { type Change, type ChangeCounts, changesBetween, countChanges, LargeValue, type RowValue } from './changes.ts'
 export {
   CollectionView,
   type DocumentRange,
@@ -7,9 +7,9 @@ export {
   type KeyNames,
   type PrimaryKey,
   type ReadOptions,
-} from './collection-view.ts'
-export { CollectionWriter } from './collection-writer.ts'
-export { type BatchOptions, Collection, type CollectionOptions } from './collection.ts'
+} from './documents/collection-view.ts'
+export { CollectionWriter } from './documents/collection-writer.ts'
+export { type BatchOptions, Collection, type CollectionOptions } from './documents/collection.ts'
 export { type BatchReport, Database, type DatabaseOptions } from './database.ts'
 export {
   decodeDocument,
@@ -18,29 +18,45 @@ export {
   DOCUMENT_DEPTH_MAX,
   encodeDocument,
   type FieldValue,
-} from './document.ts'
-export type { KeyReader, Row } from './key-reader.ts'
-export { renderTreeKey } from './key-text.ts'
-export { providerOptions } from './providing.ts'
-export type { PublishOptions, PublishReport } from './publisher.ts'
+} from './documents/document.ts'
+export { type GcOptions, type GcProgress, type GcReport, REPLICA_KEEP_DEFAULT } from './upkeep/gc.ts'
+export type { KeepReason, KeptRoot } from './upkeep/kept-roots.ts'
+export type { EntryReader, KeyReader, Row } from './documents/key-reader.ts'
+export { adoptMeta, copyState, type CopyStateOptions, forkMeta, type ForkProgress } from './merging/fork.ts'
+export { type ForkOrigin, readOrigin } from './merging/fork-origin.ts'
+export { type MergedBase, readBases, unpublishedBases } from './merging/merge-base.ts'
+export type { MergeOptions, MergeResult, RowConflict, RowResolution, RowResolver } from './merging/merge.ts'
+export { renderTreeKey } from './documents/key-text.ts'
+export type { Pin } from './upkeep/pins.ts'
+export { providerOptions } from './pulling/providing.ts'
+export type { PublishOptions, PublishReport } from './roots/publisher.ts'
 export {
   inferKeyFields,
+  isCollectionName,
   type KeyField,
   type KeyMeaning,
+  meaningOfBound,
   meaningOfKey,
   METADATA_KEY,
   Schema,
   SCHEMA_RANGE,
   schemaKey,
-} from './schema.ts'
-export type { FollowOptions } from './follow.ts'
-export type { InvalidRoot } from './invalid-root.ts'
-export { isRefused, type Judgement } from './judgement.ts'
-export type { PullOptions, PullResult } from './puller.ts'
-export { type Dialing, Replica, type ReplicaOptions } from './replica.ts'
-export { decodeOwn, type LogEntry, type LogOptions, requireSequence } from './signed-log.ts'
+} from './documents/schema.ts'
+export type { FollowOptions } from './pulling/follow.ts'
+export type { InvalidRoot } from './roots/invalid-root.ts'
+export { isRefused, type Judgement } from './roots/judgement.ts'
+export type { PullOptions, PullResult } from './pulling/puller.ts'
+export { checkMeta, type MetaCheckOptions, type MetaProblem } from './upkeep/check-meta.ts'
+export type { Dialing } from './pulling/dialing.ts'
+export { type HeldState, heldStates, signedState } from './upkeep/held-states.ts'
+export { RawRowCheck } from './documents/raw-rows.ts'
+export type { RepairOptions, RepairReport, RepairSource, StateRepair } from './upkeep/repair.ts'
+export type { RestoreReport } from './roots/restore.ts'
+export { Replica, type ReplicaOptions } from './replica.ts'
+export { decodeOwn, type LogEntry, type LogOptions, requireSequence } from './roots/signed-log.ts'
 export { readSchemas, Snapshot } from './snapshot.ts'
-export { type ReplicaStanding } from './standing.ts'
+export { type ReplicaStanding } from './roots/standing.ts'
 export { DatabaseState, type Origin, type StateChange, type Surroundings } from './state.ts'
 export { Transaction } from './transaction.ts'
-export { type KeyPart, PART_TYPES, type PartType } from './tuple.ts'
+export { type KeyPart, PART_TYPES, type PartType } from './documents/tuple.ts'
+export { sizeOf, type ValueSource, type ValueStream } from './value-stream.ts'

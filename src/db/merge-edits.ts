@@ -1,14 +1,13 @@
 /** The rows of a snapshot with writes laid over them, in order: what a transaction sees. */
 import { compareBytes } from '../bytes.ts'
-import type { Edit, KeyRange } from '../prolly/index.ts'
-import type { Row } from './key-reader.ts'
+import type { Edit, Entry, KeyRange, Value } from '../prolly/index.ts'
 
 /** `rows` are those of the range, in its direction; `edits` ascend by key and may lie outside the range. */
 export async function* mergeEdits(
-  rows: AsyncIterable<Row>,
-  edits: readonly Edit[],
+  rows: AsyncIterable<Entry>,
+  edits: readonly Edit<Value>[],
   range: KeyRange & { readonly reverse?: boolean },
-): AsyncGenerator<Row, void, undefined> {
+): AsyncGenerator<Entry, void, undefined> {
   const { start, end, reverse = false } = range
   const within = edits.filter(
     ({ key }) =>

@@ -1,6 +1,6 @@
 /** The small named values a database keeps beside its blocks: their names and encodings, in one place. */
 import { CoppiceError } from '../errors.ts'
-import { isLink, type Link } from '../link.ts'
+import { formatLink, isLink, type Link } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { Store } from '../store/interface.ts'
 
@@ -21,6 +21,21 @@ export const INVALID = 'invalid'
 export const ROTATIONS = 'rotations'
 /** Addresses of peers a replica asks, one a line. */
 export const PEERS = 'peers'
+/** States that are kept from garbage collection: a CID and a note on each line. */
+export const PINS = 'pins'
+/** What was merged last from each other database: an address, its state's CID, and that of one's own in it on each line. */
+export const BASES = 'bases'
+/** What {@link BASES} was when that state was published, or left by a restore; absent where nothing had been merged. */
+export function basesName(root: Link): string {
+  return `${BASES}/${formatLink(root)}`
+}
+
+/** Of a replica that is being made into a fork; empty. */
+export const FORKING = 'forking'
+/** Where a fork came from: an address, then the CID of the state it began with. */
+export const ORIGIN = 'origin'
+/** The signed root of that state, where it was signed. */
+export const ORIGIN_SIGNED = 'origin/signed'
 /** Number of signed roots in the log; they stand under {@link logName}, from 0. */
 export const LOG_LENGTH = 'log'
 

@@ -5,24 +5,17 @@
 import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
 import { quoteText } from '../escape.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
 import type { Store } from '../store/index.ts'
 import type { PeerDialer } from '../sync/index.ts'
-import { CollectionView, type KeyNames, type ReadOptions } from './collection-view.ts'
-import { follow, type FollowOptions } from './follow.ts'
+import { CollectionView, type KeyNames, type ReadOptions } from './documents/collection-view.ts'
+import { type Dialing, dialersOf } from './pulling/dialing.ts'
+import { follow, type FollowOptions } from './pulling/follow.ts'
 import { Handle } from './handle.ts'
-import { AUTHOR, decodeText, encodeText, NAME, PEERS, ROOT } from './meta.ts'
-import { Puller, type PullOptions, type PullResult } from './puller.ts'
-import { type ReplicaStanding, readStanding } from './standing.ts'
+import { AUTHOR, decodeText, encodeText, FORKING, NAME, PEERS, ROOT } from './meta.ts'
+import { Puller, type PullOptions, type PullResult } from './pulling/puller.ts'
+import { type ReplicaStanding, readStanding } from './roots/standing.ts'
 import type { Snapshot } from './snapshot.ts'
 import { DatabaseState, type Surroundings } from './state.ts'
-
-/** The network as a replica uses it. */
-export interface Dialing {
-  /** Makes a dialer of a peer's address; dials nothing yet. @throws {CoppiceError} `ADDRESS_INVALID`. */
-  dialer(address: string): MaybePromise<PeerDialer>
-  close(): Promise<void>
-}
 
 export interface ReplicaOptions extends Surroundings {
   readonly isWritable?: boolean
@@ -38,13 +31,23 @@ export class Replica extends Handle {
     this.#network = options.network
   }
 
-  /** The values of a new replica, which has nothing yet. `peers` are the addresses it asks. @throws {CoppiceError} `ADDRESS_INVALID`. */
-  static initialMeta(author: Uint8Array, name: string, peers: readonly string[]): Map<string, Uint8Array> {
-    return new Map([
+  /**
+   * The values of a new replica, which has nothing yet. `peers` are the addresses it asks; with `isForking` it is to become
+   * somebody's own database.
+   * @throws {CoppiceError} `ADDRESS_INVALID`.
+   */
+  static initialMeta(
+    author: Uint8Array,
+    name: string,
+    peers: readonly string[],
+    isForking = false,
+  ): Map<string, Uint8Array> {
+    const meta = new Map([
       [AUTHOR, author],
       [NAME, encodeText(name)],
       [PEERS, encodePeers(peers)],
     ])
+    return isForking ? meta.set(FORKING, encodeText('')) : meta
   }
 
   static async load(store: Store, options: ReplicaOptions): Promise<Replica> {
@@ -55,6 +58,11 @@ export class Replica extends Handle {
   async isComplete(options: ReadOptions = {}): Promise<boolean> {
     options.signal?.throwIfAborted()
     return (await this.state.store.getMeta(ROOT)) !== undefined
+  }
+
+  /** Whether it was cloned to become a fork, and has not become one. */
+  async isForking(): Promise<boolean> {
+    return (await this.state.store.getMeta(FORKING)) !== undefined
   }
 
   /** The newest complete state. @throws {CoppiceError} `ROOT_NOT_FOUND` before the first pull has completed. */
@@ -106,7 +114,7 @@ export class Replica extends Handle {
     const { closing } = this.state
     const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
     return await this.exclusively(async () => {
-      const puller = new Puller(this.state, await this.#dialers())
+      const puller = new Puller(this.state, await this.dialers())
       try {
         return await puller.pull({ ...options, signal })
       } finally {
@@ -124,16 +132,14 @@ export class Replica extends Handle {
     this.requireWritable()
     const following = {
       state: this.state,
-      dialers: () => this.#dialers(),
+      dialers: () => this.dialers(),
       exclusively: <R>(work: () => Promise<R>, signal: AbortSignal) => this.exclusively(work, signal),
     }
     yield* follow(following, options)
   }
 
-  async #dialers(): Promise<PeerDialer[]> {
-    const network = this.#network
-    if (network === undefined) throw new TypeError('replica: expected a network to dial peers on')
-    return await Promise.all((await this.peers()).map(async (address) => network.dialer(address)))
+  protected override async dialers(addresses?: readonly string[]): Promise<PeerDialer[]> {
+    return await dialersOf(this.#network, addresses ?? (await this.peers()))
   }
 
   protected override async release(): Promise<void> {

@@ -2,13 +2,23 @@
 import type { Document } from '../document-model.ts'
 import { formatLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
-import type { KeyRange, ScanOptions, Tree } from '../prolly/index.ts'
-import { CollectionView, type KeyNames, type ReadOptions } from './collection-view.ts'
-import { decodeDocument } from './document.ts'
-import type { KeyReader, Row } from './key-reader.ts'
-import { METADATA_KEY, Schema, SCHEMA_RANGE, meaningOfKey } from './schema.ts'
+import {
+  type Entry,
+  type KeyRange,
+  type LeafRows,
+  RowIterator,
+  type ScanOptions,
+  type StreamOptions,
+  type Tree,
+  type Value,
+} from '../prolly/index.ts'
+import { CollectionView, type KeyNames, type ReadOptions } from './documents/collection-view.ts'
+import { decodeDocument } from './documents/document.ts'
+import type { EntryReader, KeyReader, Row } from './documents/key-reader.ts'
+import { METADATA_KEY, Schema, SCHEMA_RANGE, meaningOfKey } from './documents/schema.ts'
+import { streamOf, type ValueStream } from './value-stream.ts'
 
-export class Snapshot implements KeyReader {
+export class Snapshot implements EntryReader {
   readonly tree: Tree
 
   constructor(tree: Tree) {
@@ -24,11 +34,22 @@ export class Snapshot implements KeyReader {
     return this.tree.get(key)
   }
 
-  async *scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
-    for await (const { key, value } of this.tree.scan(options)) {
-      const bytes = this.tree.readValue(value)
-      yield { key, value: bytes instanceof Promise ? await bytes : bytes }
-    }
+  getValue(key: Uint8Array): MaybePromise<Value | undefined> {
+    return this.tree.getValue(key)
+  }
+
+  async stream(key: Uint8Array, options: StreamOptions = {}): Promise<ValueStream | undefined> {
+    options.signal?.throwIfAborted()
+    const value = await this.tree.getValue(key)
+    return value === undefined ? undefined : streamOf(this.tree, value, options)
+  }
+
+  entries(options: ScanOptions = {}): AsyncIterable<Entry> {
+    return this.tree.scan(options)
+  }
+
+  scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
+    return scanRows(() => this, options)
   }
 
   count(range: KeyRange = {}): Promise<number> {
@@ -52,6 +73,23 @@ export class Snapshot implements KeyReader {
     const bytes = await this.get(METADATA_KEY)
     return bytes === undefined ? undefined : decodeDocument(bytes)
   }
+}
+
+/** The rows of a range of the snapshot that `open` gives when the first is asked for. */
+export function scanRows(
+  open: () => MaybePromise<Snapshot>,
+  options: ScanOptions,
+): AsyncGenerator<Row, void, undefined> {
+  let tree: Tree
+  const leaves = async function* (): AsyncGenerator<LeafRows, void, undefined> {
+    tree = (await open()).tree
+    yield* tree.leaves(options)
+  }
+  return new RowIterator(leaves(), options.limit ?? Number.POSITIVE_INFINITY, (leaf, row) => {
+    const key = leaf.key(row)
+    const value = tree.readValue(leaf.value(row))
+    return value instanceof Promise ? value.then((bytes) => ({ key, value: bytes })) : { key, value }
+  })
 }
 
 /** @throws {CoppiceError} `DOCUMENT_INVALID`, `FORMAT_NEWER` for a schema this version cannot read. */

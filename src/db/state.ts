@@ -13,6 +13,7 @@ import { type DiffOptions, NodeReader, Tree } from '../prolly/index.ts'
 import type { Store } from '../store/interface.ts'
 import { type Change, changesBetween } from './changes.ts'
 import { AUTHOR, decodeCount, decodeText, LOG_LENGTH, logName, NAME, readRoot, requireMeta, ROOT } from './meta.ts'
+import { Leases } from './upkeep/leases.ts'
 import { Snapshot } from './snapshot.ts'
 
 /** How often other processes' writes are looked for: a lookup in shared memory, far below the second within which a new root is announced. */
@@ -25,6 +26,11 @@ export interface Surroundings {
   readonly random: () => number
   /** What goes on, for those who look for a fault. */
   readonly log?: Log
+}
+
+export interface StateOptions extends Surroundings {
+  /** Whether the writer lock is held: nobody else collects garbage then. */
+  readonly isWritable?: boolean
 }
 
 /** Where a change of the shown state came from. */
@@ -47,13 +53,17 @@ export class DatabaseState {
   /** The author's public key, 32 bytes. */
   readonly author: Uint8Array
   readonly name: string
+  readonly #isWriter: boolean
+  readonly #leases = new Leases()
   #shown: Snapshot | undefined
   #waiting = new Set<() => void>()
   readonly #closing = new AbortController()
   readonly #log: Log | undefined
 
-  private constructor(store: Store, { clock, random, log }: Surroundings, author: Uint8Array, name: string) {
+  private constructor(store: Store, options: StateOptions, author: Uint8Array, name: string) {
+    const { clock, random, log, isWritable = false } = options
     this.store = store
+    this.#isWriter = isWritable
     this.nodes = new NodeReader(store)
     this.clock = clock
     this.random = random
@@ -63,10 +73,10 @@ export class DatabaseState {
   }
 
   /** @throws {CoppiceError} `STORE_CORRUPT` where the store holds no database. */
-  static async load(store: Store, surroundings: Surroundings): Promise<DatabaseState> {
+  static async load(store: Store, options: StateOptions): Promise<DatabaseState> {
     const author = await requireMeta(store, AUTHOR)
     const name = decodeText(await requireMeta(store, NAME))
-    return new DatabaseState(store, surroundings, author, name)
+    return new DatabaseState(store, options, author, name)
   }
 
   /** Notes what goes on, for those who look for a fault. */
@@ -74,17 +84,55 @@ export class DatabaseState {
     this.#log?.(`%s: ${message}`, this.name, ...values)
   }
 
-  /** The state shown now. */
+  /**
+   * The state shown now, kept from garbage collection for as long as anything refers to it. Collection keeps what is shown
+   * while it runs, so a root that is still shown after it was leased was leased in time.
+   */
   async snapshot(): Promise<Snapshot> {
-    return await this.at(await readRoot(this.store))
+    let root = await readRoot(this.store)
+    for (;;) {
+      if (this.#isShown(root)) return this.#shown as Snapshot
+      const snapshot = await this.#lease(root, this.#isWriter)
+      const now = await readRoot(this.store)
+      if (equalBytes(now, root)) {
+        if (snapshot === undefined) throw rootNotFound(formatLink(root))
+        this.#shown = snapshot
+        return snapshot
+      }
+      root = now
+    }
   }
 
-  /** The state of a root that is in the store. @throws {CoppiceError} `ROOT_NOT_FOUND`. */
+  /** The state of a root that is in the store, kept as by {@link snapshot}. @throws {CoppiceError} `ROOT_NOT_FOUND`. */
   async at(root: Link): Promise<Snapshot> {
-    if (this.#shown !== undefined && equalBytes(this.#shown.tree.ref.root, root)) return this.#shown
-    if ((await this.store.has(root)) === false) throw rootNotFound(formatLink(root))
-    this.#shown = new Snapshot(await Tree.open(this.nodes, root))
-    return this.#shown
+    if (this.#isShown(root)) return this.#shown as Snapshot
+    const snapshot = await this.#lease(root, false)
+    if (snapshot === undefined) throw rootNotFound(formatLink(root))
+    this.#shown = snapshot
+    return snapshot
+  }
+
+  /** Roots of states that this handle gave out and that are still referred to. */
+  rootsInUse(): Link[] {
+    return this.#leases.roots()
+  }
+
+  #isShown(root: Link): boolean {
+    return this.#shown !== undefined && equalBytes(this.#shown.tree.ref.root, root)
+  }
+
+  /** Undefined where the root is not here. With `inMemory` only this handle knows of the lease. */
+  async #lease(root: Link, inMemory: boolean): Promise<Snapshot | undefined> {
+    const lease = inMemory ? undefined : await this.store.lease(root)
+    if (inMemory ? (await this.store.has(root)) === false : lease === undefined) return undefined
+    try {
+      const tree = await Tree.open(this.nodes, root)
+      this.#leases.keep(tree, lease)
+      return new Snapshot(tree)
+    } catch (error) {
+      await lease?.release()
+      throw error
+    }
   }
 
   /** Number of signed roots in the log: all of an author's, those a replica accepted. */

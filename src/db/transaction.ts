@@ -6,22 +6,29 @@ import { bytesToMapKey, copyBytes } from '../bytes.ts'
 import type { Document } from '../document-model.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import {
-  assertEntrySize,
+  assertKeySize,
   type BlockSink,
   type Edit,
   editTree,
+  type Entry,
+  isValueRef,
   type KeyRange,
+  RAW_VALUE_BYTES_MAX,
   type ScanOptions,
   type Source,
+  type StreamOptions,
   Tree,
+  type Value,
 } from '../prolly/index.ts'
-import type { KeyNames } from './collection-view.ts'
-import { CollectionWriter } from './collection-writer.ts'
-import type { CollectionOptions } from './collection.ts'
-import type { KeyReader, Row } from './key-reader.ts'
+import { writeFile } from '../unixfs/index.ts'
+import type { KeyNames } from './documents/collection-view.ts'
+import { CollectionWriter } from './documents/collection-writer.ts'
+import type { CollectionOptions } from './documents/collection.ts'
+import type { EntryReader, Row } from './documents/key-reader.ts'
 import { mergeEdits } from './merge-edits.ts'
-import type { Schema } from './schema.ts'
+import type { Schema } from './documents/schema.ts'
 import { Snapshot } from './snapshot.ts'
+import { streamOf, type ValueSource, type ValueStream } from './value-stream.ts'
 
 /** Writes kept in memory before they are put into the tree. */
 export const TRANSACTION_BYTES_MAX: number = 32 * 1024 * 1024
@@ -30,12 +37,12 @@ const WRITE_OVERHEAD_BYTES = 150
 /** A scan sorts the writes in memory. More of them are put into the tree first, once instead of with every scan. */
 const SCANNED_WRITES_MAX = 1000
 
-export class Transaction implements KeyReader {
+export class Transaction implements EntryReader {
   readonly #sink: BlockSink
   readonly #signal: AbortSignal | undefined
   #base: Snapshot
   /** By key as a string that sorts like it. */
-  #writes = new Map<string, Edit>()
+  #writes = new Map<string, Edit<Value>>()
   #writesBytes = 0
   #isOpen = true
   /** Writes are on their way from memory into the tree: reads wait. */
@@ -54,19 +61,43 @@ export class Transaction implements KeyReader {
   }
 
   get(key: Uint8Array): MaybePromise<Uint8Array | undefined> {
+    const value = this.getValue(key)
+    if (value instanceof Promise) return value.then((late) => this.#load(late))
+    return this.#load(value)
+  }
+
+  #load(value: Value | undefined): MaybePromise<Uint8Array | undefined> {
+    return value === undefined ? undefined : this.#base.tree.readValue(value)
+  }
+
+  getValue(key: Uint8Array): MaybePromise<Value | undefined> {
     this.#assertOpen()
-    if (this.#flushing !== undefined) return this.#flushing.then(() => this.get(key))
+    if (this.#flushing !== undefined) return this.#flushing.then(() => this.getValue(key))
     const own = this.#writes.get(bytesToMapKey(key))
     if (own !== undefined) return own.value ?? undefined
-    return this.#base.get(key)
+    return this.#base.getValue(key)
+  }
+
+  /** As {@link KeyReader.stream}: the value as it is now, whatever is written while it is read. */
+  async stream(key: Uint8Array, options: StreamOptions = {}): Promise<ValueStream | undefined> {
+    const value = await this.getValue(key)
+    return value === undefined ? undefined : streamOf(this.#base.tree, value, options)
   }
 
   /** As {@link KeyReader.scan}: what is written after the first row was asked for is not seen. */
   async *scan(options: ScanOptions = {}): AsyncGenerator<Row, void, undefined> {
+    for await (const { key, value } of this.entries(options)) {
+      const bytes = this.#base.tree.readValue(value)
+      yield { key, value: bytes instanceof Promise ? await bytes : bytes }
+    }
+  }
+
+  /** As {@link scan}, without loading what stands out of line. */
+  async *entries(options: ScanOptions = {}): AsyncGenerator<Entry, void, undefined> {
     this.#assertOpen()
     if (this.#flushing !== undefined || this.#writes.size > SCANNED_WRITES_MAX) await this.#flush()
     const { limit = Number.POSITIVE_INFINITY, ...range } = options
-    const rows = mergeEdits(this.#base.scan(range), this.#sortedWrites(), range)
+    const rows = mergeEdits(this.#base.entries(range), this.#sortedWrites(), range)
     let left = limit
     if (left <= 0) return
     for await (const row of rows) {
@@ -81,15 +112,29 @@ export class Transaction implements KeyReader {
     return await this.#base.count(range)
   }
 
-  /** @throws {CoppiceError} `KEY_TOO_LONG`, `VALUE_TOO_LARGE`: the batch may go on. Others: it is lost. */
-  async put(key: Uint8Array, value: Uint8Array): Promise<void> {
-    assertEntrySize(key, value)
-    await this.#write({ key: copyBytes(key), value: copyBytes(value) })
+  /**
+   * A value beyond 1 MiB is written as it comes, in bounded memory, and waits for the disk: await it before the next write
+   * of the same key.
+   * @throws {CoppiceError} `KEY_TOO_LONG`, or what the source throws: the batch may go on. Others: it is lost.
+   */
+  async put(key: Uint8Array, value: ValueSource): Promise<void> {
+    assertKeySize(key)
+    const own = copyBytes(key)
+    const taken = this.#take(value)
+    await this.#write({ key: own, value: taken instanceof Promise ? await taken : taken })
+  }
+
+  #take(value: ValueSource): MaybePromise<Value> {
+    this.#assertOpen()
+    this.#assertNotApplying()
+    if (!(value instanceof Uint8Array)) return writeFile(value, this.#sink, { signal: this.#signal })
+    if (value.length <= RAW_VALUE_BYTES_MAX) return copyBytes(value)
+    return writeFile([value], this.#sink, { signal: this.#signal })
   }
 
   /** Whether the key was there. */
   async del(key: Uint8Array): Promise<boolean> {
-    if ((await this.get(key)) === undefined) return false
+    if ((await this.getValue(key)) === undefined) return false
     await this.#write({ key: copyBytes(key), value: null })
     return true
   }
@@ -97,10 +142,10 @@ export class Transaction implements KeyReader {
   /**
    * Applies edits that are sorted by key in one pass over the tree, whatever their number: what imports use. The source
    * may read this transaction, and sees it as it was before.
-   * @throws {CoppiceError} `INPUT_UNSORTED`, `INPUT_DUPLICATE_KEY`, `KEY_TOO_LONG`, `VALUE_TOO_LARGE`, and what the source
-   *   throws; the batch is lost then.
+   * @throws {CoppiceError} `INPUT_UNSORTED`, `INPUT_DUPLICATE_KEY`, `KEY_TOO_LONG`, and what the source throws; the batch is
+   *   lost then.
    */
-  async apply(edits: Source<Edit>): Promise<void> {
+  async apply(edits: Source<Edit<Value>>): Promise<void> {
     this.#assertOpen()
     while (this.#flushing !== undefined || this.#writes.size > 0) await this.#flush()
     this.#assertNotApplying()
@@ -144,7 +189,7 @@ export class Transaction implements KeyReader {
     this.#writes.clear()
   }
 
-  async #write(edit: Edit): Promise<void> {
+  async #write(edit: Edit<Value>): Promise<void> {
     this.#assertOpen()
     this.#assertNotApplying()
     const id = bytesToMapKey(edit.key)
@@ -155,7 +200,7 @@ export class Transaction implements KeyReader {
     if (this.#writesBytes > TRANSACTION_BYTES_MAX) await this.#flush()
   }
 
-  #sortedWrites(): Edit[] {
+  #sortedWrites(): Edit<Value>[] {
     return [...this.#writes.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, edit]) => edit)
   }
 
@@ -179,7 +224,7 @@ export class Transaction implements KeyReader {
     }
   }
 
-  async #edit(edits: Source<Edit>): Promise<void> {
+  async #edit(edits: Source<Edit<Value>>): Promise<void> {
     const before = this.#base.tree
     try {
       const after = await editTree(before, edits, this.#sink, { signal: this.#signal })
@@ -201,6 +246,7 @@ export class Transaction implements KeyReader {
   }
 }
 
-function cost(edit: Edit): number {
-  return edit.key.length + (edit.value?.length ?? 0) + WRITE_OVERHEAD_BYTES
+function cost({ key, value }: Edit<Value>): number {
+  const bytes = value === null || isValueRef(value) ? 0 : value.length
+  return key.length + bytes + WRITE_OVERHEAD_BYTES
 }

@@ -46,7 +46,8 @@ export interface CreateOptions {
   readonly prepare?: (paths: DirectoryPaths, store: Store) => Promise<ReadonlyMap<string, Uint8Array> | undefined>
 }
 
-const OWN_FILES: ReadonlySet<string> = new Set(['data.mdb', 'lock.mdb', 'author.key', 'peer.key'])
+const KEY_FILES: ReadonlySet<string> = new Set(['author.key', 'peer.key'])
+const OWN_FILES: ReadonlySet<string> = new Set(['data.mdb', 'lock.mdb', ...KEY_FILES])
 const META_FORMAT = 'format'
 const META_KIND = 'kind'
 
@@ -78,6 +79,11 @@ export async function createDatabaseDirectory(path: string, options: CreateOptio
   }
 }
 
+/** What is to be written where a database becomes one of another kind, together with what else that takes. */
+export function kindMeta(kind: DatabaseKind): readonly [name: string, value: Uint8Array] {
+  return [META_KIND, encodeText(kind)]
+}
+
 /**
  * Opens the database in the directory `path`. Access 'write' holds the writer lock until it is closed.
  * @throws {CoppiceError} `NOT_A_DATABASE` (`details.unfinished` where a creation was killed), `FORMAT_NEWER`,
@@ -100,10 +106,13 @@ export async function openDatabaseDirectory(path: string, access: StoreAccess): 
 
 /**
  * Removes the files of a database in `path`, which nobody has open: one that was just made and holds nothing. The
- * directory goes too where `isOwn` says that it was made with it, and nothing else is in it.
+ * directory goes too where `isOwn` says that it was made with it, and nothing else is in it. Key files that were there
+ * `before` stay.
  */
-export async function removeDatabaseDirectory(path: string, isOwn: boolean): Promise<void> {
-  for (const name of OWN_FILES) await rm(join(path, name), { force: true })
+export async function removeDatabaseDirectory(path: string, isOwn: boolean, before: readonly string[]): Promise<void> {
+  for (const name of OWN_FILES) {
+    if (!KEY_FILES.has(name) || !before.includes(name)) await rm(join(path, name), { force: true })
+  }
   if (isOwn) await rmdir(path).catch(() => {})
 }
 
@@ -210,7 +219,7 @@ async function openStore(path: string, access: StoreAccess): Promise<LmdbStore> 
 
 function requireFormat(path: string, value: Uint8Array | undefined): void {
   if (value === undefined) {
-    throw notADatabase(path, 'its creation did not finish', 'run the same coppice init, or coppice clone, again', {
+    throw notADatabase(path, 'its creation did not finish', 'run the same coppice init, clone or fork again', {
       unfinished: true,
     })
   }

@@ -3,6 +3,7 @@ export {
   createDatabaseDirectory,
   DATABASE_FORMAT,
   directoryPaths,
+  kindMeta,
   openDatabaseDirectory,
   removeDatabaseDirectory,
   type CreateOptions,

@@ -1,6 +1,7 @@
 /** Where in an input something stands, and the errors that say so. */
 import { CoppiceError, isCoppiceError } from '../errors.ts'
 import { escapeText, excerptOf } from '../escape.ts'
+import { LOADED_VALUE_BYTES_MAX } from '../prolly/format.ts'
 
 /** Both count from 1. Columns count characters (code points), a byte order mark not among them. */
 export interface Place {
@@ -13,8 +14,11 @@ export interface InputRecord<T> extends Place {
   readonly value: T
 }
 
-/** One line, or one element of a JSON array, or one CSV row may have this many bytes. */
-export const RECORD_BYTES_MAX: number = 16 * 1024 * 1024
+/**
+ * One line, or one element of a JSON array, or one CSV row may have this many bytes: in hexadecimal digits the longest
+ * value that is loaded at once, with its key; any document of 16 MiB, of which JSON makes up to six times as much.
+ */
+export const RECORD_BYTES_MAX: number = 2 * LOADED_VALUE_BYTES_MAX + 64 * 1024
 
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined

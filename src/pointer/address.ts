@@ -22,7 +22,7 @@ export interface Address {
 
 export const ADDRESS_SCHEME = 'coppice:'
 export const ADDRESS_CHARS_MAX = 8192
-const PEERS_MAX = 32
+export const PEERS_MAX = 32
 export const PEER_CHARS_MAX = 1024
 /** CIDv1, libp2p-key, identity hash of 36 bytes: the protobuf of an ed25519 key. */
 const AUTHOR_PREFIX: Uint8Array = Uint8Array.of(0x01, 0x72, 0x00, 0x24, 0x08, 0x01, 0x12, 0x20)
@@ -100,7 +100,7 @@ function parsePeers(text: string, start: number): string[] {
 }
 
 /** Printable ASCII, the shape of a multiaddr or of an http(s) URL. Whether a multiaddr means anything is the network's to say. */
-function isPeer(peer: string): boolean {
+export function isPeer(peer: string): boolean {
   if (peer.length > PEER_CHARS_MAX || !/^[\x21-\x7e]+$/.test(peer)) return false
   if (/^\/[a-z0-9-]+(\/[^/]+)+$/.test(peer)) return true
   return /^https?:\/\/[^/]/.test(peer) && URL.canParse(peer)

@@ -1,5 +1,14 @@
 /** The mutable pointer: signed roots, who may sign them, and what a replica accepts (docs/spec/record.md). Pure functions. */
-export { ADDRESS_SCHEME, formatAddress, formatAuthor, parseAddress, parseAuthor, type Address } from './address.ts'
+export {
+  ADDRESS_SCHEME,
+  formatAddress,
+  formatAuthor,
+  isPeer,
+  parseAddress,
+  parseAuthor,
+  PEERS_MAX,
+  type Address,
+} from './address.ts'
 export {
   judgeDecodedRoot,
   judgeSignedRoot,
@@ -85,7 +94,9 @@ export {
 } from './order.ts'
 export {
   EMPTY_HISTORY,
+  MERGED_MAX,
   MESSAGE_BYTES_MAX,
+  payloadMerged,
   RECENT_MAX,
   ROOT_FORMAT,
   type Extension,

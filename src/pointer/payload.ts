@@ -3,7 +3,7 @@
  * every field within its bounds, one encoding per payload, and rules that one payload can break alone are checked here.
  */
 import { bytesToHex, equalBytes } from '../bytes.ts'
-import { CODEC_DAG_CBOR, linkMapKey, type Link } from '../link.ts'
+import { CODEC_DAG_CBOR, isLink, LINK_BYTES, linkCodec, linkMapKey, type Link } from '../link.ts'
 import { sha256, SHA256_BYTES } from '../sha256.ts'
 import {
   cborArray,
@@ -29,6 +29,10 @@ export const RESOLVES_MAX = 2
 /** The release message: UTF-8. Kept out of the tree, so that equal data keeps an equal root. */
 export const MESSAGE_EXTENSION = 1
 export const MESSAGE_BYTES_MAX = 160
+/** Roots of other databases whose states this one has in it. */
+export const MERGED_EXTENSION = 3
+/** More would take the place of recent roots. */
+export const MERGED_MAX = 2
 /** The RFC 6962 tree hash of no payloads. */
 export const EMPTY_HISTORY: Uint8Array = sha256(new Uint8Array(0))
 /** The elements every format begins with: domain, format, author, name, epoch, sequence. */
@@ -170,6 +174,16 @@ export function readPayload(bytes: Uint8Array, failure: FailureFactory): RootPay
 export function payloadMessage(payload: RootPayload): string | undefined {
   const extension = payload.extensions.find(({ id }) => id === MESSAGE_EXTENSION)
   return extension === undefined ? undefined : decodeUtf8(extension.bytes)
+}
+
+/** The roots of other databases that the author says are merged in this state; none where the extension is of another form. */
+export function payloadMerged(payload: RootPayload): Link[] {
+  const bytes = payload.extensions.find(({ id }) => id === MERGED_EXTENSION)?.bytes ?? new Uint8Array(0)
+  if (bytes.length % LINK_BYTES !== 0 || bytes.length > MERGED_MAX * LINK_BYTES) return []
+  const links = Array.from({ length: bytes.length / LINK_BYTES }, (_, i) =>
+    bytes.subarray(i * LINK_BYTES, (i + 1) * LINK_BYTES),
+  )
+  return links.every((link) => isLink(link) && linkCodec(link) === CODEC_DAG_CBOR) ? links : []
 }
 
 /** The ids of extensions that must be understood and are not: version 1 knows no even one. */

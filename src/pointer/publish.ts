@@ -3,7 +3,7 @@
  * state durable before anybody sees the bytes, and announces the same bytes again after a crash. Nothing here reads a
  * clock or a carrier: before signing, findRival (rival.ts) says whether what a carrier shows forbids it.
  */
-import { equalBytes } from '../bytes.ts'
+import { concatBytes, equalBytes } from '../bytes.ts'
 import { CoppiceError } from '../errors.ts'
 import { CODEC_DAG_CBOR, isLink, linkCodec, type Link } from '../link.ts'
 import { authorityKeyAt, type Authority } from './authority.ts'
@@ -15,6 +15,8 @@ import { isDatabaseName, NAME_RULE } from './name.ts'
 import { EPOCH_MAX, SEQUENCE_MAX } from './order.ts'
 import {
   encodePayload,
+  MERGED_EXTENSION,
+  MERGED_MAX,
   MESSAGE_BYTES_MAX,
   MESSAGE_EXTENSION,
   RECENT_MAX,
@@ -50,6 +52,8 @@ export interface NextRootOptions {
   readonly expires?: number | null
   /** The release message, at most 160 bytes of UTF-8. */
   readonly message?: string
+  /** Roots of other databases whose states are in this one, the newest first: at most 2. */
+  readonly merged?: readonly Link[]
   /** Absent: the last root's, 0 for the first. A higher one begins a new epoch. */
   readonly epoch?: number
   /** The bytes of a grant for `signer`. Absent: the last root's within its epoch, else null: the authority signs itself. */
@@ -109,7 +113,7 @@ function payloadOf(
     recent,
     resolves: options.resolves ?? [],
     grant: grantOf(previous, options),
-    extensions: extensionsOf(options.message),
+    extensions: extensionsOf(options),
   }
 }
 
@@ -149,13 +153,18 @@ function grantOf(previous: Published | null, options: NextRootOptions): Uint8Arr
   return before !== undefined && (options.epoch ?? before.epoch) === before.epoch ? before.grant : null
 }
 
-function extensionsOf(message: string | undefined): Extension[] {
-  if (message === undefined) return []
+function extensionsOf({ message, merged = [] }: NextRootOptions): Extension[] {
+  const extensions: Extension[] = []
+  if (message !== undefined) extensions.push({ id: MESSAGE_EXTENSION, bytes: encodeMessage(message) })
+  if (merged.length > MERGED_MAX) throw new RangeError(`merged: expected at most ${MERGED_MAX}, got ${merged.length}`)
+  if (merged.length > 0) extensions.push({ id: MERGED_EXTENSION, bytes: concatBytes(...merged) })
+  return extensions
+}
+
+function encodeMessage(message: string): Uint8Array {
   const bytes = new TextEncoder().encode(message)
-  if (bytes.length > MESSAGE_BYTES_MAX || !message.isWellFormed()) {
-    throw new RangeError(`message: expected at most ${MESSAGE_BYTES_MAX} bytes of UTF-8, got ${bytes.length}`)
-  }
-  return [{ id: MESSAGE_EXTENSION, bytes }]
+  if (bytes.length <= MESSAGE_BYTES_MAX && message.isWellFormed()) return bytes
+  throw new RangeError(`message: expected at most ${MESSAGE_BYTES_MAX} bytes of UTF-8, got ${bytes.length}`)
 }
 
 function checkOptions(previous: Published | null, { name, tree, now }: NextRootOptions): void {

@@ -9,7 +9,7 @@ import { formatLink, type Link } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { BlockReader, CompleteRecord } from '../store/interface.ts'
 import { childPlace, type FileBlock, placeId, rootPlace } from '../unixfs/index.ts'
-import { type CompletenessSource, equalRecords, nodeRecord, valueRecord } from './completeness.ts'
+import { type CompletenessSource, equalRecords, nodeRecord, SEEN_VALUES_MAX, valueRecord } from './completeness.ts'
 import { type Format, FORMAT_1 } from './format.ts'
 import { isValueRef, type Node } from './node.ts'
 import { childClaim, type NodeClaim, rootClaim, type VerifiedNode, verifyNode, verifyValueBlock } from './verify.ts'
@@ -106,6 +106,8 @@ class Checker {
   readonly #path: Link[] = []
   /** Sound blocks without a record, as far as no record above them was found. */
   #unrecorded = 0
+  /** Values that were found sound: one that many rows share is read and hashed once. */
+  readonly #seenValues = new Set<string>()
 
   constructor(reader: BlockReader, options: CheckOptions, report: CheckReport) {
     this.#reader = reader
@@ -163,13 +165,28 @@ class Checker {
       const lower = i === 0 ? undefined : leaf.key(i - 1)
       const place = { link: value.link, level: -1, lower, last: leaf.key(i), entries: 1 }
       const block = { link: value.link, place: rootPlace(value.size) }
-      if (await this.#checkValueBlock(block, place, new Map())) {
+      const isSeen = this.#seenValues.has(placeId(block))
+      if (isSeen) this.#report.bytes += value.size
+      if (isSeen || (await this.#checkValue(block, place))) {
         this.#report.values++
         continue
       }
       // Once, however many of its blocks are broken.
       this.#report.entriesLost++
       isSound = false
+    }
+    return isSound
+  }
+
+  /** A whole value. It is remembered where it is sound and nothing of it lacks a record. */
+  async #checkValue(block: FileBlock, row: Place): Promise<boolean> {
+    const problems = this.#report.problemCount
+    const unrecorded = this.#unrecorded
+    const isSound = await this.#checkValueBlock(block, row, new Map())
+    const isRecorded = this.#options.records === undefined || this.#unrecorded === unrecorded
+    if (isSound && isRecorded && this.#report.problemCount === problems) {
+      if (this.#seenValues.size >= SEEN_VALUES_MAX) this.#seenValues.clear()
+      this.#seenValues.add(placeId(block))
     }
     return isSound
   }

@@ -43,7 +43,7 @@ export async function* missingRecords(
 }
 
 /** Blocks of values that are remembered: far fewer are one value of many rows, and whoever has more of 1 MiB each sent as many. */
-const SEEN_VALUES_MAX = 16 * 1024
+export const SEEN_VALUES_MAX: number = 16 * 1024
 
 /** What stays the same within one walk. */
 class Recording {

@@ -10,6 +10,7 @@ import {
   encodeDocument,
   PART_TYPES,
   type PartType,
+  RawRowCheck,
   readSchemas,
   renderTreeKey,
   type Schema,
@@ -31,7 +32,7 @@ import {
   typeOfName,
   withPlace,
 } from '../formats/index.ts'
-import { assertEntrySize, type KeyRange } from '../prolly/index.ts'
+import { assertKeySize, type KeyRange } from '../prolly/index.ts'
 import { abortable } from './abortable.ts'
 import { requireColumnTypes, withKeyTypes } from './column-types.ts'
 import { ChangeCounter, type ChangeLimit, type EditCounts, replacements, upserts } from './row-edits.ts'
@@ -85,10 +86,11 @@ export async function importDocuments(db: Database, source: ByteSource, options:
 
 /** Imports byte keys and values: the whole key space is what `replace` makes equal to the input. */
 export async function importRaw(db: Database, source: ByteSource, options: CommonOptions = {}): Promise<ImportReport> {
-  return await importRows(db, options, (_tx, progress) => {
-    const { name, signal } = options
+  return await importRows(db, options, (tx, progress) => {
+    const { name, signal, replace } = options
     const records = progress(readRawEntries(endable(source, signal), { name, signal }))
-    return { rows: rawRows(records), range: () => Promise.resolve({}) }
+    const check = new RawRowCheck(replace === true ? undefined : tx)
+    return { rows: rawRows(records), range: () => Promise.resolve({}), check }
   })
 }
 
@@ -101,6 +103,8 @@ interface Plan {
   readonly rows: AsyncIterable<SortEntry>
   /** Once all rows were read: the keys the input is about. Undefined where it is about none. */
   readonly range: () => Promise<KeyRange | undefined>
+  /** For raw rows, once they are sorted: schemas come before their documents. */
+  readonly check?: RawRowCheck
 }
 
 type Progress = <T>(records: AsyncIterable<InputRecord<T>>) => AsyncIterable<InputRecord<T>>
@@ -120,9 +124,9 @@ async function importRows(
   }
   const report: BatchReport<EditCounts> = await db.batchWithReport(
     async (tx) => {
-      const { rows, range } = plan(tx, progress)
+      const { rows, range, check } = plan(tx, progress)
       const sorted = sortEntries(rows, { signal, memoryBytesMax: sortMemoryBytesMax, renderKey: renderTreeKey })
-      return await applySorted(tx, sorted, range, options)
+      return await applySorted(tx, check === undefined ? sorted : checked(sorted, check), range, options)
     },
     { signal },
   )
@@ -150,6 +154,18 @@ async function applySorted(
     return counter.counts
   } finally {
     await sorted.return(undefined)
+  }
+}
+
+async function* checked(rows: AsyncIterable<SortEntry>, check: RawRowCheck): AsyncGenerator<SortEntry> {
+  for await (const row of rows) {
+    try {
+      const checking = check.check(row.key, row.value)
+      if (checking instanceof Promise) await checking
+    } catch (error) {
+      throw withPlace(error, row)
+    }
+    yield row
   }
 }
 
@@ -195,7 +211,7 @@ class DocumentRows {
         this.#schema ??= await this.#settle(document)
         const key = this.#schema.keyOf(document)
         const value = encodeDocument(document)
-        assertEntrySize(key, value)
+        assertKeySize(key)
         yield { key, value, line, column }
       } catch (error) {
         throw withPlace(error, { line, column })
@@ -240,7 +256,7 @@ function isPartType(type: string): type is PartType {
 async function* rawRows(records: AsyncIterable<InputRecord<RawEntry>>): AsyncGenerator<SortEntry> {
   for await (const { value, line, column } of records) {
     try {
-      assertEntrySize(value.key, value.value)
+      assertKeySize(value.key)
     } catch (error) {
       throw withPlace(error, { line, column })
     }

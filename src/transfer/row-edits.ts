@@ -2,10 +2,10 @@
  * From sorted rows to the edits that make a database hold them. Rows equal to what is there are no edits, so that the
  * next release of a dataset becomes the smallest change.
  */
-import { compareBytes, equalBytes } from '../bytes.ts'
-import type { KeyReader, Row } from '../db/index.ts'
+import { compareBytes } from '../bytes.ts'
+import type { EntryReader, Row } from '../db/index.ts'
 import { CoppiceError } from '../errors.ts'
-import type { Edit, KeyRange } from '../prolly/index.ts'
+import { type Edit, isSameValue, type KeyRange } from '../prolly/index.ts'
 
 export interface EditCounts {
   added: number
@@ -45,13 +45,14 @@ export class ChangeCounter {
 /** Puts of the rows that are not there yet or differ; each is looked up. */
 export async function* upserts(
   rows: AsyncIterable<Row>,
-  reader: KeyReader,
+  reader: EntryReader,
   counter: ChangeCounter,
 ): AsyncGenerator<Edit, void, undefined> {
   for await (const { key, value } of rows) {
-    const found = reader.get(key)
+    const found = reader.getValue(key)
     const before = found instanceof Promise ? await found : found
-    if (before !== undefined && equalBytes(before, value)) {
+    const same = before !== undefined && isSameValue(before, value)
+    if (same instanceof Promise ? await same : same) {
       counter.counts.unchanged++
       continue
     }
@@ -63,11 +64,11 @@ export async function* upserts(
 /** The edits after which the range holds exactly `rows`: both are read side by side. */
 export async function* replacements(
   rows: AsyncIterable<Row>,
-  reader: KeyReader,
+  reader: EntryReader,
   range: KeyRange,
   counter: ChangeCounter,
 ): AsyncGenerator<Edit, void, undefined> {
-  const old = reader.scan(range)[Symbol.asyncIterator]()
+  const old = reader.entries(range)[Symbol.asyncIterator]()
   try {
     let before = await old.next()
     for await (const { key, value } of rows) {
@@ -77,7 +78,8 @@ export async function* replacements(
         before = await old.next()
       }
       const isThere = before.done !== true && compareBytes(before.value.key, key) === 0
-      if (isThere && before.done !== true && equalBytes(before.value.value, value)) {
+      const same = isThere && before.done !== true && isSameValue(before.value.value, value)
+      if (same instanceof Promise ? await same : same) {
         counter.counts.unchanged++
       } else {
         counter.count(isThere ? 'updated' : 'added')

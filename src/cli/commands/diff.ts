@@ -27,22 +27,22 @@ the CID of a root. Roots are looked up in --dir, else in the first directory nam
   diff DIR @2 @3       two published states
   diff DIR1 DIR2       the same for a CID or an address in place of either
 Of an address, only what DIR lacks is fetched, into a temporary place.
---from and --to take the first parts of a primary key of --collection (default: the only one), with commas
-between, or a JSON array; with --raw a byte key in hexadecimal. A range holds its --from and not its --to,
-as that of --start and --end in coppice scan. --json prints one change to a line.`,
+--start and --end take the first parts of a primary key of --collection (default: the only one), with commas
+between, or a JSON array; with --raw a byte key in hexadecimal. A range holds its --start and not its --end,
+as in coppice scan. --json prints one change to a line.`,
     examples: [
       'diff cities @1 @2 --stat',
       'diff copy "coppice:k51...?peer=..." --keys',
-      'diff cities @1 --from NL --to PL',
+      'diff cities @1 --start NL --end PL',
     ],
   })
     .argument('<STATE...>', 'a directory and what to compare it with, or two states')
     .option('--stat', 'only numbers: added, removed, changed, for each collection')
     .option('--keys', 'only keys, with + for added, - for removed, ~ for changed')
     .option('--collection <NAME>', 'only documents of this collection')
-    .option('--from <KEY>', 'only from this key on')
-    .option('--to <KEY>', 'only up to this key, not included')
-    .option('--raw', '--from and --to are byte keys in hexadecimal')
+    .option('--start <KEY>', 'only from this key on')
+    .option('--end <KEY>', 'only up to this key, not included')
+    .option('--raw', '--start and --end are byte keys in hexadecimal')
     .option('--limit <N>', 'end after so many changes', parseCount('--limit'))
     .option('--dir <DIR>', 'where to look up roots')
     .option(...JSON_OPTION)

@@ -36,7 +36,7 @@ a formula with a quote in front, which import takes away.`,
     examples: [
       'export cities cities.ndjson.zst',
       'export cities cities.csv --collection cities --at @3',
-      'export cities - --raw --at @1 | coppice import cities - --raw --replace      (back to @1)',
+      'export cities - --raw | coppice import copy - --raw --replace',
     ],
   })
     .argument('<DIR>', 'the database')
@@ -57,7 +57,7 @@ async function exportTo(cli: Cli, dir: string, file: string | undefined, options
   await reading(dir, async (opened) => {
     const snapshot = await snapshotAt(opened, options.at)
     const chunks = new Pacer(cli.signal).over(await chunksOf(cli, snapshot, format, options))
-    if (file === undefined) await toStandardOutput(cli, chunks)
+    if (file === undefined) await toStandardOutput(cli, chunks, format)
     else await toFile(cli, file, chunks, snapshot, options)
   })
 }
@@ -90,11 +90,33 @@ async function chunksOf(
 }
 
 /** Exact for pipes and files; on a terminal what could do harm there is escaped. */
-async function toStandardOutput(cli: Cli, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+async function toStandardOutput(cli: Cli, chunks: AsyncIterable<Uint8Array>, format: ExportFormat): Promise<void> {
   const decoder = new TextDecoder()
-  for await (const chunk of chunks) {
-    if (!cli.out.isTerminal) await cli.out.write(chunk)
-    else await cli.out.write(decoder.decode(chunk, { stream: true }).split('\n').map(escapeText).join('\n'))
+  let isBegun = false
+  try {
+    for await (const chunk of chunks) {
+      isBegun = true
+      if (!cli.out.isTerminal) await cli.out.write(chunk)
+      else await cli.out.write(decoder.decode(chunk, { stream: true }).split('\n').map(escapeText).join('\n'))
+    }
+  } catch (error) {
+    if (isBegun) await spoilEnd(cli, format, error)
+    throw error
+  }
+}
+
+/**
+ * A pipe that ends says nothing of why: an import at its other end would take what came for all there is, and delete the
+ * rest. So the last line is one that no reader of the format takes. Chunks end with a line.
+ */
+async function spoilEnd(cli: Cli, format: ExportFormat, error: unknown): Promise<void> {
+  const text = `export failed${error instanceof CoppiceError ? `: ${error.code}` : ''}`
+  try {
+    // A quoted cell that does not end.
+    await cli.out.write(format === 'csv' ? `"${text}` : `${text}\n`)
+    await cli.out.flush()
+  } catch {
+    // Nobody reads it.
   }
 }
 

@@ -4,15 +4,20 @@ import { bytesToHex } from '../../bytes.ts'
 import type { KeyPart, Schema, Snapshot } from '../../db/index.ts'
 import { CoppiceError, isCoppiceError } from '../../errors.ts'
 import { quoteText, renderKey } from '../../escape.ts'
+import { type ByteRange, parseByteRange } from '../arguments.ts'
 import { EXIT_DIFFERENT, type Cli } from '../cli.ts'
 import { addCommand } from '../command.ts'
-import { describeKey, parseKey, parseRawKey, rawRow, tryParseKey } from '../keys.ts'
+import { describeKey, parseKey, parseRawKey, shownRow, tryParseKey } from '../keys.ts'
 import { listNames, reading, requireArgument } from '../open.ts'
+import { Pacer } from '../pacer.ts'
 import { parseRoot, type RootName, snapshotAt } from '../roots.ts'
 
 interface GetOptions {
   readonly raw?: true
+  readonly bytes?: true
+  readonly range?: ByteRange
   readonly at?: RootName
+  readonly json?: true
 }
 
 export function addGet(program: Command, cli: Cli): void {
@@ -23,18 +28,28 @@ export function addGet(program: Command, cli: Cli): void {
 KEY is one argument for each field of the primary key, by its type; bytes in hexadecimal digits. COLLECTION
 may be left out where there is only one. A KEY that begins with - comes after --.
 With --raw there is no COLLECTION: each KEY is a byte key in hexadecimal, and each row found is printed
-as {"key":"<hex>","value":"<hex>"}; exit 1 where one is missing.`,
-    examples: ['get world cities NL 2759794', 'get world cities NL 2759794 --at @3', 'get db --raw 6b6579'],
+as {"key":"<hex>","value":"<hex>"}, a value beyond 1 MiB by CID and size; exit 1 where one is missing. With
+--bytes the value of one byte key is written as it is, whatever its length: get DIR --raw KEY --bytes > FILE.`,
+    examples: [
+      'get world cities NL 2759794',
+      'get world cities NL 2759794 --at @3',
+      'get db --raw 6b6579',
+      'get db --raw 6b6579 --bytes --range 0-1023 > first.bin',
+    ],
   })
     .argument('<DIR>', 'the database')
     .argument('[COLLECTION]', 'the collection (default: the only one)')
     .argument('[KEY...]', 'the primary key')
     .option('--at <ROOT>', 'of an earlier state: @SEQUENCE or CID', parseRoot)
     .option('--raw', 'byte keys and values in hexadecimal')
+    .option('--bytes', 'with --raw: write the bytes of the value, not a line of JSON')
+    .option('--range <FIRST-LAST>', 'with --bytes: only these bytes, both included', parseByteRange('--range'))
     .option('--json', 'print JSON: what it does anyway')
     .action((dir: string, collection: string | undefined, key: readonly string[], options: GetOptions) => {
       const first = requireArgument(collection, options.raw === true ? 'KEY' : 'COLLECTION')
-      return (options.raw === true ? getRaw : get)(cli, dir, [first, ...key], options)
+      validateOptions(options)
+      const read = options.bytes === true ? getBytes : options.raw === true ? getRaw : get
+      return read(cli, dir, [first, ...key], options)
     })
 }
 
@@ -84,18 +99,43 @@ async function findSchema(snapshot: Snapshot, name: string): Promise<Schema | un
   }
 }
 
+/** @throws {CoppiceError} `USAGE` for an option without the one it belongs to, or beside one it excludes. */
+function validateOptions({ raw, bytes, range, json }: GetOptions): void {
+  if (bytes === true && raw !== true) throw new CoppiceError('USAGE', '--bytes: expected --raw and a byte key with it')
+  if (bytes === true && json === true)
+    throw new CoppiceError('USAGE', 'get: expected one of --bytes and --json, got both')
+  if (range !== undefined && bytes !== true) throw new CoppiceError('USAGE', '--range: expected --bytes with it')
+}
+
+/** A stream of any length; nothing is written where the key is absent. */
+async function getBytes(cli: Cli, dir: string, texts: readonly string[], options: GetOptions): Promise<void> {
+  const [text = '', ...others] = texts
+  if (others.length > 0) throw new CoppiceError('USAGE', '--bytes: expected one KEY, got several')
+  if (cli.out.isTerminal)
+    throw new CoppiceError('USAGE', '--bytes: expected a file or a pipe, got a terminal; add > FILE')
+  const key = parseRawKey('KEY', text)
+  await reading(dir, async (opened) => {
+    const snapshot = await snapshotAt(opened, options.at)
+    const value = await snapshot.stream(key, { ...options.range, signal: cli.signal })
+    if (value === undefined) return noteAbsent(cli, key)
+    const pacer = new Pacer(cli.signal)
+    for await (const piece of pacer.over(value)) await cli.out.write(piece)
+  })
+}
+
+function noteAbsent(cli: Cli, key: Uint8Array): void {
+  cli.exitCode = EXIT_DIFFERENT
+  cli.note(`coppice: no row with the key ${bytesToHex(key)}`)
+}
+
 async function getRaw(cli: Cli, dir: string, texts: readonly string[], options: GetOptions): Promise<void> {
   const keys = texts.map((text) => parseRawKey('KEY', text))
   await reading(dir, async (opened) => {
     const snapshot = await snapshotAt(opened, options.at)
     for (const key of keys) {
-      const value = await snapshot.get(key)
-      if (value !== undefined) {
-        await cli.out.json(rawRow(key, value))
-        continue
-      }
-      cli.exitCode = EXIT_DIFFERENT
-      cli.note(`coppice: no row with the key ${bytesToHex(key)}`)
+      const value = await snapshot.getValue(key)
+      if (value === undefined) noteAbsent(cli, key)
+      else await cli.out.json(await shownRow(snapshot, { key, value }))
     }
   })
 }

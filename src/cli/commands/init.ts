@@ -4,7 +4,7 @@ import { basename, resolve } from 'node:path'
 import { CoppiceError } from '../../errors.ts'
 import { escapeText, quoteText } from '../../escape.ts'
 import { isDatabaseName, NAME_BYTES_MAX, NAME_RULE } from '../../pointer/name.ts'
-import { usageError } from '../arguments.ts'
+import { parseName } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
 import { readMetadataFile } from '../metadata.ts'
@@ -48,11 +48,6 @@ async function init(cli: Cli, dir: string, options: InitOptions): Promise<void> 
     await cli.out.line(`new database ${name} in ${escapeText(dir)}`)
     await cli.out.line(`address ${db.address}`)
   })
-}
-
-function parseName(text: string): string {
-  if (!isDatabaseName(text)) throw usageError('--name', NAME_RULE, text)
-  return text
 }
 
 /** `zurich-2026` of `Zürich (2026)`. @throws {CoppiceError} `USAGE` where nothing is left. */

@@ -1,9 +1,9 @@
 /** `coppice scan`: documents of a collection, or raw rows, in the order of their keys. */
 import type { Command } from 'commander'
-import { parseCount } from '../arguments.ts'
+import { parseCount, usageError } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand } from '../command.ts'
-import { parseDocumentRange, parseRawRange, type RangeOptions, rawRow } from '../keys.ts'
+import { parseDocumentRange, parseRawRange, type RangeOptions, shownRow } from '../keys.ts'
 import { chooseCollection, reading } from '../open.ts'
 import { Pacer } from '../pacer.ts'
 import { parseRoot, type RootName, snapshotAt } from '../roots.ts'
@@ -22,8 +22,9 @@ export function addScan(program: Command, cli: Cli): void {
     notes: `
 --prefix, --start and --end take the first parts of a primary key, with commas between, or a JSON array:
 NL,2759794 or '["NL",2759794]'. Parts are whole: of the key (country, id), NL is a prefix of ["NL",2759794]
-and N is of none. A range holds its --start and not its --end, as that of --from and --to in coppice diff.
-With --raw they are byte keys in hexadecimal, and rows are printed as {"key":"<hex>","value":"<hex>"}.`,
+and N is of none. A range holds its --start and not its --end, as in coppice diff.
+With --raw they are byte keys in hexadecimal, and rows are printed as {"key":"<hex>","value":"<hex>"}; values
+beyond 1 MiB as {"key":"<hex>","cid":"<CID>","size":<bytes>}.`,
     examples: [
       'scan cities cities --prefix NL --limit 10',
       'scan cities cities --start NL --end PL --reverse',
@@ -45,13 +46,14 @@ With --raw they are byte keys in hexadecimal, and rows are printed as {"key":"<h
 
 async function scan(cli: Cli, dir: string, name: string | undefined, options: ScanOptions): Promise<void> {
   const { reverse = false, limit = Number.POSITIVE_INFINITY } = options
+  if (options.raw === true && name !== undefined) throw usageError('COLLECTION', 'none with --raw', name)
   const { signal } = cli
   const pacer = new Pacer(signal)
   await reading(dir, async (opened) => {
     const snapshot = await snapshotAt(opened, options.at)
     if (options.raw === true) {
-      const rows = snapshot.scan({ ...parseRawRange(options), reverse, limit, signal })
-      for await (const { key, value } of pacer.over(rows)) await cli.out.json(rawRow(key, value))
+      const rows = snapshot.entries({ ...parseRawRange(options), reverse, limit, signal })
+      for await (const row of pacer.over(rows)) await cli.out.json(await shownRow(snapshot, row))
       return
     }
     const collection = snapshot.collection(await chooseCollection(snapshot, name, 'COLLECTION'))

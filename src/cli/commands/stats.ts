@@ -1,8 +1,10 @@
 /** `coppice stats`: the shape of the tree and what it takes on the disk. */
 import type { Command } from 'commander'
+import { CoppiceError } from '../../errors.ts'
 import type { TreeShape } from '../../prolly/index.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
+import { renderHistogram, renderHistogramSvg, type SizeCount } from '../histogram.ts'
 import { reading } from '../open.ts'
 import { pacedReader, Pacer } from '../pacer.ts'
 import { renderBytes, renderCount, renderCounted, renderShare, renderTable } from '../render.ts'
@@ -10,24 +12,29 @@ import { parseRoot, type RootName, snapshotAt } from '../roots.ts'
 
 interface StatsOptions extends JsonOption {
   readonly at?: RootName
+  readonly svg?: string
 }
 
 export function addStats(program: Command, cli: Cli): void {
   addCommand(program, {
     name: 'stats',
-    summary: 'show the shape of the tree: levels, nodes, how full they are, bytes, disk usage',
+    summary: 'show the shape of the tree: levels, nodes, how full and how large they are, disk usage',
     notes: 'Reads every node once. The fill is the share of 4,096 bytes, the size that nodes are cut for.',
-    examples: ['stats cities', 'stats cities --at @1 --json'],
+    examples: ['stats cities', 'stats cities --at @1 --json', 'stats cities --svg sizes.svg'],
   })
     .argument('<DIR>', 'the database')
     .option('--at <ROOT>', 'of an earlier state: @SEQUENCE or CID', parseRoot)
+    .option('--svg <FILE>', 'also draw the sizes of nodes into a file; - is standard output, without the rest')
     .option(...JSON_OPTION)
     .action((dir: string, options: StatsOptions) => stats(cli, dir, options))
 }
 
 async function stats(cli: Cli, dir: string, options: StatsOptions): Promise<void> {
-  const { FORMAT_1, measureTree, Tree } = await import('../../prolly/index.ts')
+  const { FORMAT_1, HISTOGRAM_STEP_BYTES, measureTree, Tree } = await import('../../prolly/index.ts')
   const { signal } = cli
+  if (options.svg === '-' && options.json === true) {
+    throw new CoppiceError('USAGE', 'stats: expected one of --svg - and --json, got both')
+  }
   await reading(dir, async (opened) => {
     const { store } = opened.db.state
     const { root } = (await snapshotAt(opened, options.at)).tree.ref
@@ -37,8 +44,15 @@ async function stats(cli: Cli, dir: string, options: StatsOptions): Promise<void
     const disk = await store.usage()
     const { entries, bytes } = tree.ref
     const target = 2 ** FORMAT_1.targetBits
-    if (options.json === true) await cli.out.json({ entries, bytes, ...statsJson(shape, target), ...disk })
-    else for (const line of describe(shape, { entries, bytes }, disk, target)) await cli.out.line(line)
+    const histogram = sizesOf(shape, HISTOGRAM_STEP_BYTES)
+    if (options.svg !== undefined) {
+      const svg = renderHistogramSvg(histogram, 'nodes by size')
+      if (options.svg === '-') return await cli.out.write(svg)
+      const { writeFileWhole } = await import('../output-file.ts')
+      await writeFileWhole(options.svg, once(new TextEncoder().encode(svg)), () => {})
+    }
+    if (options.json === true) await cli.out.json({ entries, bytes, ...statsJson(shape, target), histogram, ...disk })
+    else for (const line of describe(shape, { entries, bytes }, disk, target, histogram)) await cli.out.line(line)
   })
 }
 
@@ -61,6 +75,7 @@ function describe(
   tree: { readonly entries: number; readonly bytes: number },
   disk: { readonly diskBytes: number; readonly blocks: number; readonly complete: number },
   target: number,
+  histogram: readonly SizeCount[],
 ): string[] {
   const { nodes, nodeBytes } = totals(shape)
   const rows: [string, string][] = [
@@ -81,5 +96,14 @@ function describe(
   }
   rows.push(['large values', `${renderCount(shape.values)}, ${renderBytes(shape.valueBytes)}`])
   rows.push(['disk', `${renderBytes(disk.diskBytes)}: ${renderCounted(disk.blocks, 'block')} of all states`])
-  return renderTable(rows)
+  return [...renderTable(rows), 'nodes by size', ...renderHistogram(histogram)]
+}
+
+/** The sizes, from 0 to the largest there is. */
+function sizesOf({ histogram }: TreeShape, step: number): SizeCount[] {
+  return histogram.map((nodes, i) => ({ bytesFrom: i * step, bytesBelow: (i + 1) * step, nodes }))
+}
+
+async function* once(chunk: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield chunk
 }
