@@ -1,7 +1,7 @@
 /** Documents, typed keys and the files they are read from: made, damaged and random ones, cut anywhere. */
 import fc from 'fast-check'
-import { encodeDocument } from '../src/db/document.ts'
-import { encodeTuple, type KeyPart, PART_TYPES, type PartType } from '../src/db/tuple.ts'
+import { encodeDocument } from '../src/db/documents/document.ts'
+import { encodeTuple, type KeyPart, PART_TYPES, type PartType } from '../src/db/documents/tuple.ts'
 import {
   readCsv,
   readHexLines,

@@ -20,16 +20,31 @@ const LINES_MAX = 400
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   leaf: [],
   store: [],
-  prolly: ['store/interface'],
+  unixfs: ['store/interface'],
+  prolly: ['store/interface', 'unixfs'],
   pointer: ['store/interface'],
-  sync: ['store', 'prolly', 'pointer'],
-  db: ['store', 'prolly', 'pointer', 'sync'],
+  proof: ['store/interface', 'prolly', 'pointer'],
+  sync: ['store', 'unixfs', 'prolly', 'pointer'],
+  db: ['store', 'unixfs', 'prolly', 'pointer', 'sync'],
   formats: ['store', 'prolly', 'pointer', 'sync'],
   net: ['store', 'prolly', 'pointer', 'sync'],
   directory: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync'],
   transfer: ['store', 'prolly', 'pointer', 'sync', 'db', 'formats'],
   index: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync', 'db', 'formats', 'transfer', 'net', 'directory'],
-  cli: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync', 'db', 'formats', 'transfer', 'net', 'directory', 'index'],
+  cli: [
+    'store',
+    'store/lmdb',
+    'prolly',
+    'pointer',
+    'proof',
+    'sync',
+    'db',
+    'formats',
+    'transfer',
+    'net',
+    'directory',
+    'index',
+  ],
   'store/lmdb': ['store'],
   'store/interface': [],
 }
@@ -38,7 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const COMPOSITION = ['index.ts', 'local.ts', 'serve.ts', 'surroundings.ts']
 
 /** Parts that run in browsers: no value is imported from a builtin module there. */
-const PORTABLE = ['leaf', 'prolly', 'pointer', 'sync', 'db', 'store', 'store/interface']
+const PORTABLE = ['leaf', 'unixfs', 'prolly', 'pointer', 'proof', 'sync', 'db', 'store', 'store/interface']
 
 /** Packages that only one part may name. */
 const PACKAGE_OWNERS: readonly [pattern: RegExp, owner: string][] = [
@@ -198,7 +213,15 @@ if (tracked.length === 0) {
   })
 }
 
-for (const entry of ['index', 'prolly/index', 'store/index', 'pointer/index', 'sync/index', 'db/index']) {
+for (const entry of [
+  'index',
+  'prolly/index',
+  'store/index',
+  'pointer/index',
+  'proof/index',
+  'sync/index',
+  'db/index',
+]) {
   const path = `src/${entry}.ts`
   const name = `importing ${path} loads neither libp2p nor lmdb`
   if (!existsSync(join(PROJECT, path))) {

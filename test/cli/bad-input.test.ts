@@ -14,6 +14,10 @@ const test = suite('cli/bad-input')
 
 async function prepare(cwd: string): Promise<unknown> {
   await succeed(['init', 'db'], { cwd })
+  return await prepareIn(cwd)
+}
+
+async function prepareIn(cwd: string): Promise<unknown> {
   return (await succeedJson(['put', 'db', 'c', '{"id":1,"n":"a"}', '{"id":2}', '--key', 'id'], { cwd }))['root']
 }
 
@@ -41,12 +45,59 @@ test('documents and keys that cannot be', () =>
     assert.match(await fail('COLLECTION_UNKNOWN', ['get', 'db', 'x', '1'], { cwd }), 'expected c, or its key alone')
     assert.match(await fail('USAGE', ['get', 'db', 'c', '-x'], { cwd }), 'comes after --')
     await fail('USAGE', ['get', 'db', '--raw', '0g'], { cwd })
+    assert.match(await fail('USAGE', ['get', 'db', '--raw', '00', '--bytes', '--json'], { cwd }), '--bytes and --json')
     await fail('USAGE', ['publish', 'db', '-m', 'm'.repeat(161)], { cwd })
     const absent = 'bafyreic4lm5bmtp5lyrxdsd3ujjirp5w7xosmlmfhdc5q4xvmnnke2vhii'
     await fail('ROOT_NOT_FOUND', ['verify', 'db', absent], { cwd })
     await fail('ROOT_NOT_FOUND', ['get', 'db', 'c', '1', '--at', '@7'], { cwd })
     await fail('USAGE', ['verify', 'db', 'zebra'], { cwd })
     await assertRoot(cwd, root)
+  }))
+
+test('put takes the only collection where none is named, asks where there is no saying, and says when nothing came', () =>
+  inDirectory(async (cwd) => {
+    await succeed(['init', 'db'], { cwd })
+    assert.match(await fail('USAGE', ['put', 'db', '{"id":1}'], { cwd }), 'COLLECTION: expected a name before')
+    await prepareIn(cwd)
+    const both = await succeedJson(['put', 'db', '{"id":2,"n":"b"}', ' {"id":3}'], { cwd })
+    assert.is(both['written'], 2)
+    assert.is((await succeedJson(['put', 'db', '-'], { cwd, input: '{"id":4}\n' }))['written'], 1)
+    assert.is((await succeedJson(['get', 'db', '3'], { cwd }))['id'], 3)
+    const { root } = await succeedJson(['status', 'db'], { cwd })
+    for (const args of [['c'], ['c', '-'], ['c', '{"id":5}', '-'], ['-'], ['--raw']]) {
+      assert.match(await fail('INPUT_EMPTY', ['put', 'db', ...args], { cwd, input: '\n' }), 'standard input: expected')
+    }
+    assert.match(
+      await fail('USAGE', ['put', 'db', 'my cities', '{"id":5}'], { cwd }),
+      'expected one of c, or a new name',
+    )
+    await assertRoot(cwd, root)
+    await succeed(['put', 'db', 'd', '{"id":1}', '--key', 'id'], { cwd })
+    assert.match(await fail('USAGE', ['put', 'db', '{"id":5}'], { cwd }), 'expected one of c, d')
+  }))
+
+test('words of other programs, and of other commands here, are answered with those that do it', () =>
+  inDirectory(async (cwd) => {
+    const commands = new Set([...(await succeed(['--help'])).matchAll(/^ {2}([a-z]+) [[<]/gm)].map(([, name]) => name))
+    const words = 'add branch cat checkout commit delete fetch list ls push reset revert rm show tag'.split(' ')
+    for (const word of words) {
+      const line = await fail('USAGE', [word, 'db'], { cwd })
+      const [, meant = ''] = /^coppice: USAGE: unknown command '\w+'; coppice has (.*) for that; see/.exec(line) ?? []
+      const names = meant.split(/, | and /)
+      assert.ok(names.every((name) => commands.has(name)), line) // prettier-ignore
+    }
+    assert.match(await fail('USAGE', ['help', 'commit'], { cwd }), 'coppice has publish for that')
+    assert.match(await fail('USAGE', ['verfy', 'db'], { cwd }), /Did you mean verify\?\); see/)
+    for (const command of ['diff', 'inspect', 'pin', 'restore', 'unpin']) {
+      for (const at of [['--at', '@1'], ['--at=@1']]) {
+        const line = await fail('USAGE', [command, 'db', ...at], { cwd })
+        assert.match(line, `the state is given as an argument: coppice ${command} DIR @1`)
+      }
+    }
+    assert.not.match(await fail('USAGE', ['publish', 'db', '--at', '@1'], { cwd }), 'argument')
+    for (const command of ['import', 'export']) {
+      assert.match(await fail('USAGE', [command, 'db', 'c', 'c.csv'], { cwd }), `${command} DIR FILE --collection NAME`)
+    }
   }))
 
 test('directories that are no database, or not one for this', () =>

@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { coppice, jsonLines, succeed, succeedJson } from '../support/command-line.ts'
+import { Database } from '../../src/index.ts'
+import { coppice, fail, jsonLines, succeed, succeedJson } from '../support/command-line.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
 
 const test = suite('cli/documents')
@@ -118,6 +119,34 @@ test('raw rows: byte keys and values in hexadecimal', () =>
       input: '{"key":"03","value":"aa"}\n',
     })
     assert.equal([replaced['removed'], replaced['unchanged']], [2, 1])
+  }))
+
+test('raw bytes where documents stand are refused; those of a program are told with the way out', () =>
+  inDirectory(async (cwd) => {
+    await succeed(['init', 'db'], { cwd })
+    await succeed(['put', 'db', 'notes', '{"id":1}', '--key', 'id'], { cwd })
+    const row = (await succeed(['scan', 'db', '--raw'], { cwd })).trimEnd().split('\n').at(-1) ?? ''
+    const { key } = JSON.parse(row) as { key: string }
+    const bad = `{"key":"${key}","value":"00"}`
+    assert.match(
+      await fail('DOCUMENT_INVALID', ['put', 'db', '--raw', bad], { cwd }),
+      /notes\[1\]: .*nothing was written/,
+    )
+    await fail('DOCUMENT_INVALID', ['put', 'db', '--raw'], { cwd, input: `${bad}\n` })
+    await fail('DOCUMENT_INVALID', ['import', 'db', '-', '--raw'], { cwd, input: `${bad}\n` })
+    await fail('KEY_INVALID', ['put', 'db', '--raw', key, '--file', 'db/author.key'], { cwd })
+    await succeed(['put', 'db', '--raw', row], { cwd })
+
+    const db = await Database.open(join(cwd, 'db'))
+    await db.put(Buffer.from(key, 'hex'), Uint8Array.of(0))
+    await db.close()
+    for (const args of [
+      ['scan', 'db', 'notes'],
+      ['export', 'db', '-'],
+    ])
+      assert.ok((await fail('DOCUMENT_INVALID', args, { cwd })).endsWith(`; coppice del DIR --raw ${key} removes them`))
+    await succeed(['del', 'db', '--raw', key], { cwd })
+    assert.is(await succeed(['scan', 'db', 'notes'], { cwd }), '')
   }))
 
 test.run()

@@ -2,11 +2,13 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as delay } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { adviceWhenInterrupted } from '../../src/cli/advice.ts'
 import { LmdbEnv } from '../../src/store/lmdb-env.ts'
 import { coppice, fail, start, succeed, succeedJson } from '../support/command-line.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
@@ -30,7 +32,8 @@ test('help and version load neither lmdb nor libp2p', async () => {
 test('every command has help with examples', async () => {
   const overview = await succeed(['--help'])
   const names = [...overview.matchAll(/^ {2}([a-z]+) (?:\[|<)/gm)].map(([, name]) => name ?? '')
-  const known = 'init import put get scan del publish serve clone pull follow status log diff verify stats export help'
+  const known =
+    'init import put get scan del publish serve clone pull follow fork merge status log diff restore prove verify stats inspect export gc pin unpin help'
   assert.is(names.join(' '), known)
   for (const name of ['import', 'diff']) {
     const help = await succeed([name, '--help'])
@@ -106,10 +109,38 @@ test('Ctrl-C ends an import; nothing of it is there and the next writer can writ
     await lockedByAnother(join(cwd, 'db'))
     const { status, stdout, stderr } = await running.end('SIGINT')
     assert.equal([status, stdout], [130, ''])
-    assert.match(stderr, /^coppice: interrupted.*\n$/)
+    assert.match(stderr, /^coppice: interrupted; .*, and nothing half; coppice gc frees what was written\n$/)
     assert.is((await succeedJson(['status', 'db'], { cwd }))['root'], root)
     assert.is((await succeedJson(['put', 'db', 'c', '{"id":1}'], { cwd }))['root'], root)
   }))
+
+test('an interrupted clone says how to go on', () =>
+  inDirectory(async (cwd, use) => {
+    const { address } = await succeedJson(['init', 'db'], { cwd })
+    // Takes connections, and says nothing.
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const { port } = silent.address() as AddressInfo
+    const peer = `/ip4/127.0.0.1/tcp/${port}/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA`
+    const connected = once(silent, 'connection') as Promise<[Socket]>
+    const running = use(start(['clone', `${String(address)}?peer=${peer}`, 'copy'], { cwd }))
+    try {
+      const [socket] = await connected
+      socket.on('error', () => {})
+      const { status, stderr } = await running.end('SIGINT')
+      assert.is(status, 130)
+      assert.match(stderr, /^coppice: interrupted; .*; run it again to go on\n$/)
+    } finally {
+      silent.close()
+    }
+  }))
+
+test('what is said of an interrupt fits the command', () => {
+  for (const command of ['clone', 'pull', 'fork', 'gc']) assert.match(adviceWhenInterrupted(command, [command]) ?? '', 'run it again') // prettier-ignore
+  assert.match(adviceWhenInterrupted('verify', ['verify', 'copy', '--repair']) ?? '', 'run it again')
+  for (const command of ['put', 'import', 'merge']) assert.match(adviceWhenInterrupted(command, [command]) ?? '', 'coppice gc') // prettier-ignore
+  for (const command of ['verify', 'scan', 'export', 'follow']) assert.is(adviceWhenInterrupted(command, [command]), undefined) // prettier-ignore
+})
 
 /** Waits for the record of a writer, without taking the lock, which the writer would then be refused. */
 async function lockedByAnother(path: string): Promise<void> {

@@ -12,7 +12,7 @@ import { inDirectory } from '../support/temporary-directory.ts'
 const test = suite('cli/history')
 
 const STATUS_KEYS =
-  'kind name author address root entries bytes levels sequence published unpublished newest freshness canPublish problems peers collections metadata'
+  'kind name author address root entries bytes levels sequence published unpublished unpublishedMerges newest freshness canPublish problems forkedFrom peers collections metadata'
 
 /** Two published states and one change on top; gives the three roots. */
 async function prepare(cwd: string): Promise<[string, string, string]> {
@@ -101,7 +101,7 @@ test('diff in all its forms', () =>
     assert.is(await diff('db', '@2', '--keys'), '+ c["PL",2]\n')
     assert.is(await diff('db', third), '')
     assert.is(await diff('db', '@1', '@2', '--keys', '--collection', 'c'), '~ c["DE",1]\n- c["NL",1]\n')
-    assert.is(await diff('db', '@1', '--keys', '--from', 'NL', '--to', 'ZZ'), '- c["NL",1]\n+ c["PL",2]\n')
+    assert.is(await diff('db', '@1', '--keys', '--start', 'NL', '--end', 'ZZ'), '- c["NL",1]\n+ c["PL",2]\n')
     const counts = { added: 0, removed: 1, changed: 1 }
     assert.equal(JSON.parse(await diff('db', '@1', '@2', '--stat', '--json')), {
       from: first,
@@ -132,6 +132,9 @@ test('diff in all its forms', () =>
     await succeed(['put', 'other', 'c', '{"id":1}', '--key', 'id'], { cwd })
     assert.is(await diff('other', '--keys'), '+ schema of c\n+ c[1]\n')
     await fail('USAGE', ['diff', '@1', '@2'], { cwd })
+    assert.is(await diff('db', '@1', '--keys', '--raw', '--start', '15', '--end', '15010263000250'), '~ c["DE",1]\n- c["NL",1]\n') // prettier-ignore
+    await fail('USAGE', ['diff', 'db', '@1', '--raw', '--collection', 'c'], { cwd })
+    await fail('USAGE', ['scan', 'db', 'c', '--raw'], { cwd })
     await fail('ROOT_NOT_FOUND', ['diff', 'db', '@9'], { cwd })
   }))
 

@@ -5,6 +5,7 @@ import * as assert from 'uvu/assert'
 import {
   type CollectionView,
   type Document,
+  DOCUMENT_BYTES_MAX,
   encodeDocument,
   type KeyPart,
   Schema,
@@ -166,7 +167,7 @@ test('documents that do not fit are refused, each with its code, and nothing is 
     ['DOCUMENT_INVALID', { country: 'NL', id: 1, f: () => 1 }],
     ['DOCUMENT_INVALID', { country: 'NL', id: 1, n: Number.NaN }],
     ['DOCUMENT_INVALID', loop],
-    ['VALUE_TOO_LARGE', { country: 'NL', id: 1, text: 'x'.repeat(1024 * 1024) }],
+    ['VALUE_TOO_LARGE', { country: 'NL', id: 1, text: 'x'.repeat(DOCUMENT_BYTES_MAX) }],
   ] as const) {
     const error = await failureOf(cities.put(document as unknown as Document))
     assert.is(error.code, code, `${code}: ${error.code} ${error.message}`)

@@ -5,7 +5,12 @@ import vm from 'node:vm'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { equalBytes } from '../../src/bytes.ts'
-import { decodeDocument, DOCUMENT_BYTES_MAX, DOCUMENT_DEPTH_MAX, encodeDocument } from '../../src/db/document.ts'
+import {
+  decodeDocument,
+  DOCUMENT_BYTES_MAX,
+  DOCUMENT_DEPTH_MAX,
+  encodeDocument,
+} from '../../src/db/documents/document.ts'
 import { INTEGER_MAX, INTEGER_MIN, type Document } from '../../src/document-model.ts'
 import { isCoppiceError } from '../../src/errors.ts'
 import { document } from '../support/arbitraries.ts'

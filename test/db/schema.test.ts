@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { compareBytes, equalBytes } from '../../src/bytes.ts'
-import { encodeDocument } from '../../src/db/document.ts'
-import { renderTreeKey } from '../../src/db/key-text.ts'
+import { encodeDocument } from '../../src/db/documents/document.ts'
+import { renderTreeKey } from '../../src/db/documents/key-text.ts'
 import {
   inferKeyFields,
   meaningOfKey,
@@ -12,8 +12,8 @@ import {
   SCHEMA_RANGE,
   schemaKey,
   type KeyField,
-} from '../../src/db/schema.ts'
-import { encodeTuple, type PartType } from '../../src/db/tuple.ts'
+} from '../../src/db/documents/schema.ts'
+import { encodeTuple, type PartType } from '../../src/db/documents/tuple.ts'
 import type { Document } from '../../src/document-model.ts'
 import { isCoppiceError } from '../../src/errors.ts'
 import { hex } from '../support/hex.ts'

@@ -12,7 +12,7 @@ import {
   rangeOf,
   type KeyPart,
   type PartType,
-} from '../../src/db/tuple.ts'
+} from '../../src/db/documents/tuple.ts'
 import { INTEGER_MAX, INTEGER_MIN, normalizeInteger } from '../../src/document-model.ts'
 import { isCoppiceError } from '../../src/errors.ts'
 import { text } from '../support/arbitraries.ts'

@@ -5,8 +5,9 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { bytesToHex } from '../../src/bytes.ts'
-import type { Database } from '../../src/db/index.ts'
-import type { Edit } from '../../src/prolly/index.ts'
+import { checkMeta, type Database, heldStates } from '../../src/db/index.ts'
+import { createFloor, encodeFloor, type SignedRoot } from '../../src/pointer/index.ts'
+import { checkTree, type Edit } from '../../src/prolly/index.ts'
 import type { PeerReport } from '../../src/sync/index.ts'
 import {
   collect,
@@ -17,6 +18,8 @@ import {
   utf8,
   WatchedStore,
 } from '../support/database-lab.ts'
+import { seeds } from '../support/property.ts'
+import { Random } from '../support/random.ts'
 
 const test = suite('hostile/local-corruption')
 
@@ -133,6 +136,74 @@ test('damaged meta values are a damaged store, with the name of the value', asyn
   const opened = await lab.openReplica(store)
   await opened.pull()
   assert.is((await opened.snapshot()).root, (await db.snapshot()).root)
+})
+
+test('verify names each damaged value: one that does not decode, is not signed, or belongs to other values', async () => {
+  const lab = new DatabaseLab()
+  const { db } = await published()
+  lab.serve('author', db)
+  const replica = await lab.replica(db, ['author'])
+  await replica.pull()
+  await db.put(utf8('n'), utf8('more'))
+  await db.publish()
+  await replica.pull()
+  const cases = [
+    [replica, ['root', 'published', 'floor', 'log', 'log/0', 'log/1']],
+    [db, ['root', 'published', 'chain', 'log', 'log/1']],
+  ] as const
+  for (const [{ state }, names] of cases) {
+    assert.equal(await checkMeta(state), [])
+    for (const name of names) {
+      const before = (await state.store.getMeta(name)) as Uint8Array
+      await state.store.write({ meta: new Map([[name, Uint8Array.of(0x80, 0xff)]]) })
+      const found = (await checkMeta(state)).map((problem) => problem.name)
+      assert.ok(found.includes(name), `${name}: ${found.join()}`)
+      await state.store.write({ meta: new Map([[name, before]]) })
+    }
+  }
+  // The same damage in both places, as of a program that wrote it there.
+  const stranger = await createDatabase({ label: 'stranger' })
+  await stranger.publish()
+  const good = (await replica.state.store.getMeta('published')) as Uint8Array
+  const unsigned = Uint8Array.from(good)
+  unsigned[unsigned.length - 1] = (unsigned.at(-1) ?? 0) ^ 1
+  for (const bytes of [unsigned, ((await stranger.published()) as SignedRoot).bytes]) {
+    const meta = new Map(['published', 'log/1'].map((name) => [name, bytes]))
+    await replica.state.store.write({ meta })
+    const found = (await checkMeta(replica.state)).map(({ name }) => name)
+    assert.ok(found.includes('published') && found.includes('log/1'), found.join())
+  }
+  await replica.state.store.write({ meta: new Map(['published', 'log/1'].map((name) => [name, good])) })
+  const older = (await replica.state.store.getMeta('log/0')) as Uint8Array
+  for (const [name, value] of [
+    ['published', older],
+    ['log/1', older],
+    ['floor', encodeFloor(createFloor(db.author, 'other'))],
+  ] as const) {
+    const before = (await replica.state.store.getMeta(name)) as Uint8Array
+    await replica.state.store.write({ meta: new Map([[name, value]]) })
+    assert.ok((await checkMeta(replica.state)).length > 0, name)
+    await replica.state.store.write({ meta: new Map([[name, before]]) })
+  }
+})
+
+test('no flipped bit of a signed root, or of the link of the shown root, is called sound', async () => {
+  const { db } = await published()
+  const { store } = db.state
+  for (const seed of seeds(40)) {
+    const random = new Random(seed)
+    const name = random.pick(['root', 'published', 'log/0'])
+    const before = (await store.getMeta(name)) as Uint8Array
+    const flipped = Uint8Array.from(before)
+    const at = random.below(flipped.length)
+    flipped[at] = (flipped[at] ?? 0) ^ (1 << random.below(8))
+    await store.write({ meta: new Map([[name, flipped]]) })
+    let problems = (await checkMeta(db.state)).length
+    const held = await heldStates(db.state, true).catch(() => [])
+    for (const { ref } of held) problems += (await checkTree(store, ref, { records: store })).problemCount
+    assert.ok(problems > 0, `${name}, byte ${at}, seed ${seed}`)
+    await store.write({ meta: new Map([[name, before]]) })
+  }
 })
 
 test.run()

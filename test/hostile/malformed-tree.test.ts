@@ -6,7 +6,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isCoppiceError } from '../../src/errors.ts'
-import { CODEC_DAG_CBOR, CODEC_RAW, formatLink, type Link, linkTo, parseLink } from '../../src/link.ts'
+import { CODEC_DAG_CBOR, CODEC_RAW, formatLink, type Link, linkTo } from '../../src/link.ts'
 import { buildTree, type Format, FORMAT_1, Node, type TreeRef } from '../../src/prolly/index.ts'
 import type { CompleteRecord } from '../../src/store/interface.ts'
 import { fetchTree, openSessions, type PathStep, type PeerReport } from '../../src/sync/index.ts'
@@ -178,35 +178,6 @@ test('held blocks without records are looked into, not believed', async () => {
   const report = await lab.pull(source, [lab.peer('alice', source)], store)
   assert.is(report.blocksHeld, 1)
   assert.is(report.blocksReceived, source.blocks.size - 1)
-})
-
-test('a value beyond 1 MiB asks for a newer version, and blames nobody', async () => {
-  const forge = new Forge()
-  const file = parseLink('bafybeigdyrzt5sfp7udm7hu76uh7y26nf3efuylqabf3oclgtqy55fbzdi')
-  const leaf = Uint8Array.from([
-    0x83,
-    0,
-    0x81,
-    0x41,
-    0x61,
-    0x81,
-    0x82,
-    0xd8,
-    0x2a,
-    0x58,
-    0x25,
-    0,
-    ...file,
-    0x1a,
-    0,
-    0x20,
-    0,
-    0,
-  ])
-  const root = forge.storeBytes(leaf).bytes
-  const ref = { root, entries: 1, bytes: leaf.length + 0x200000 }
-  const outcome = await pullFromRelays(new Lab(), unverified(forge, ref, FORMAT_1), new CountingStore())
-  assert.ok('error' in outcome && isCoppiceError(outcome.error, 'FORMAT_NEWER'))
 })
 
 test('the last complete tree stays when the next one is malformed', async () => {

@@ -6,7 +6,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Database, Replica } from '../../src/db/index.ts'
 import { checkTree, type Edit } from '../../src/prolly/index.ts'
-import type { Channel } from '../../src/sync/index.ts'
+import { between } from '../support/between.ts'
 import {
   createDatabase,
   DatabaseLab,
@@ -47,27 +47,6 @@ async function releaseOf(replica: Replica): Promise<string | undefined> {
   }
   assert.equal([rows, releases.size], [COUNT, 1])
   return [...releases][0]
-}
-
-/** Does something before each answer, once the welcome is sent. */
-function between(channel: Channel, act: (answers: number) => Promise<void>): Channel {
-  let sent = 0
-  return {
-    peer: channel.peer,
-    send: async (frame) => {
-      if (sent++ > 0) await act(sent - 1)
-      await channel.send(frame)
-    },
-    receive: () => channel.receive(),
-    close: () => channel.close(),
-    abort: (reason) => channel.abort(reason),
-    get bytesReceived() {
-      return channel.bytesReceived
-    },
-    get bytesSent() {
-      return channel.bytesSent
-    },
-  }
 }
 
 test('releases published during a pull are not mixed into it; the next pull takes the newest', async () => {

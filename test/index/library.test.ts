@@ -108,7 +108,7 @@ test('a clone is made once: not over other files, another database, or a complet
     assert.is(text(await opened.get(utf8('n'))), 'cities')
   }))
 
-test('a clone that found nothing leaves nothing behind, but a directory that was there', () =>
+test('a clone that found nothing leaves nothing behind, but a directory and a key that were there', () =>
   inDirectory(async (directory, use) => {
     const db = use(await Database.create(join(directory, 'author'), { name: 'cities' }))
     await db.put(utf8('n'), utf8('1'))
@@ -124,6 +124,9 @@ test('a clone that found nothing leaves nothing behind, but a directory that was
     await mkdir(copy)
     assert.is((await failureOf(Replica.clone(mistyped, copy))).code, 'NO_PEER_LEFT')
     assert.equal(await readdir(copy), [])
+    await copyFile(join(directory, 'author', 'author.key'), join(copy, 'author.key'))
+    await failureOf(Replica.clone(mistyped, copy))
+    assert.equal(await readdir(copy), ['author.key'], 'a key from a backup stays')
     const replica = use(await Replica.clone(server.addressOf(db), copy))
     assert.is(await replica.count(), 1)
     assert.equal(await replica.peers(), server.addresses)

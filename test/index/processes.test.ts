@@ -60,6 +60,45 @@ test('serve, import and publish, and follow: three processes, every release anno
     assert.is(await server.end(), 0)
   }))
 
+test('scans begun before see the state of their first row, while another process imports and publishes', () =>
+  inDirectory(async (directory, use) => {
+    const path = join(directory, 'author')
+    const db = await Database.create(path, { name: 'cities' })
+    await importRelease(db, 1)
+    await db.close()
+    const reader = use(await Database.open(path, { access: 'read' }))
+    const writer = use(startRole('writer', path))
+    await writer.line()
+    interface ReleaseRow {
+      readonly id: number
+      readonly release: number
+    }
+    type Scan = AsyncGenerator<ReleaseRow, void, undefined>
+    const scans: { readonly scan: Scan; readonly release: number; readonly seen: ReleaseRow[] }[] = []
+    for (let release = 1; release <= 4; release++) {
+      for (const reverse of [false, true]) {
+        const scan: Scan = reader.collection<{ id: number; release: number }>('rows').scan({ reverse })
+        scans.push({ scan, release, seen: [] })
+      }
+      // A part of each, some rows at a time: leaves that no scan has read yet are no longer those of the newest state.
+      for (const { scan, seen } of scans) {
+        for (let i = 0; i < 40; i++) {
+          const { value } = await scan.next()
+          if (value !== undefined) seen.push(value)
+        }
+      }
+      writer.send(`release ${release + 1}`)
+      assert.is(await writer.line(), String(release))
+    }
+    for (const { scan, release, seen } of scans) {
+      for await (const row of scan) seen.push(row)
+      assert.is(seen.length, RELEASE_ROWS)
+      assert.ok(seen.every((row) => row.release === release))
+      assert.is(new Set(seen.map(({ id }) => id)).size, RELEASE_ROWS)
+    }
+    assert.is(await writer.end(), 0)
+  }))
+
 test('a reader in another process sees complete states only, while pulls go on', () =>
   inDirectory(async (directory, use) => {
     const path = join(directory, 'author')

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { bytesToHex, equalBytes } from '../../src/bytes.ts'
+import { bytesToHex, concatBytes, equalBytes } from '../../src/bytes.ts'
 import { isCoppiceError, type ErrorCode } from '../../src/errors.ts'
 import {
   adoptPublished,
@@ -10,6 +10,7 @@ import {
   encodePublished,
   EMPTY_FRONTIER,
   findRival,
+  payloadMerged,
   signGrant,
   SIGNED_ROOT_BYTES_MAX,
   signNextRoot,
@@ -112,6 +113,35 @@ test('the largest of everything makes room by forgetting the oldest recent roots
     [6, 5, 4],
   )
   assert.is(published(chain).recentRoots.length, 3)
+  // A carrier's record of the next root holds all of it, and the states merged, with fewer recent roots.
+  const merged = await chain.publish({
+    tree: { root: treeOf(10).root, entries: Number.MAX_SAFE_INTEGER, bytes: Number.MAX_SAFE_INTEGER },
+    now: Number.MAX_SAFE_INTEGER - 2,
+    expires: Number.MAX_SAFE_INTEGER,
+    epoch: 4095,
+    signer,
+    message: 'm'.repeat(160),
+    merged: [treeOf(1).root, treeOf(2).root],
+  })
+  assert.ok(merged.bytes.length <= SIGNED_ROOT_BYTES_MAX && merged.payload.recent.length >= 2)
+  assert.equal(payloadMerged(merged.payload), [treeOf(1).root, treeOf(2).root])
+})
+
+test('states that were merged: at most two, and whatever has another form is none', async () => {
+  const chain = new AuthorChain('author')
+  const root = await chain.publish({ merged: [] })
+  assert.equal([root.payload.extensions, payloadMerged(root.payload)], [[], []])
+  const [one, two, three] = [treeOf(1).root, treeOf(2).root, treeOf(3).root]
+  await refused(chain.publish({ merged: [one, two, three] }), RangeError, /at most 2/)
+  const raw = Uint8Array.from(one)
+  raw[1] = 0x55
+  const forms = [new Uint8Array(0), one.subarray(1), concatBytes(one, one.subarray(1)), raw, concatBytes(one, raw)]
+  for (const bytes of [...forms, concatBytes(one, two, three)]) {
+    assert.equal(payloadMerged({ ...root.payload, extensions: [{ id: 3, bytes }] }), [])
+  }
+  const both = await chain.publish({ merged: [one, two], message: 'both', tree: treeOf(4) })
+  assert.is(both.state, 'known')
+  assert.equal([both.message, payloadMerged(both.payload)], ['both', [one, two]])
 })
 
 test('signed once, and nothing is signed that is refused', async () => {

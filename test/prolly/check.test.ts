@@ -6,6 +6,7 @@ import {
   CHECK_PROBLEMS_MAX,
   type CheckReport,
   checkTree,
+  isValueRef,
   type Node,
   type Tree,
   type TreeRef,
@@ -48,6 +49,22 @@ test('the empty tree and the tree of one row are sound', async () => {
     const tree = await treeOf(some, DEEP, blocks)
     assert.equal((await check(blocks, tree.ref)).problems, [])
   }
+})
+
+test('a value that many rows share is read once, a broken one is told for each of them', async () => {
+  const value = new Uint8Array(40).fill(1)
+  const shared = rows.map(({ key }) => ({ key, value }))
+  const blocks = new BlockMap()
+  const tree = await treeOf(shared, DEEP, blocks)
+  blocks.reads = 0
+  const report = await check(blocks, tree.ref)
+  assert.equal([report.problemCount, report.values, report.bytes], [0, 300, tree.ref.bytes])
+  assert.is(blocks.reads, report.nodes + 1)
+  const found = await tree.getValue(u32be(0))
+  assert.ok(found !== undefined && isValueRef(found))
+  blocks.map.delete(linkMapKey(found.link))
+  const lost = await check(blocks, tree.ref)
+  assert.equal([lost.problemCount, lost.entriesLost], [300, 300])
 })
 
 /** Any node of a level, with its link. */

@@ -1,7 +1,7 @@
 /** Databases and replicas in one process: memory stores, channels in memory, and one clock, real or virtual. */
 import type { Clock } from '../../src/clock.ts'
 import { bytesToHex } from '../../src/bytes.ts'
-import { Database, providerOptions, Replica } from '../../src/db/index.ts'
+import { Database, type Dialing, providerOptions, Replica } from '../../src/db/index.ts'
 import { CoppiceError } from '../../src/errors.ts'
 import { createSigner, type Signer } from '../../src/pointer/index.ts'
 import { sha256 } from '../../src/sha256.ts'
@@ -22,23 +22,28 @@ export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 export const text = (bytes: Uint8Array | undefined): string | undefined =>
   bytes === undefined ? undefined : new TextDecoder().decode(bytes)
 
+interface OpenOptions {
+  readonly label?: string
+  readonly clock?: Clock
+  readonly isWritable?: boolean
+  readonly network?: Dialing
+}
+
 /** A new database over `store`, as directories have one, with a key of its own from `label`. */
 export async function createDatabase(
-  options: { readonly label?: string; readonly name?: string; readonly store?: Store; readonly clock?: Clock } = {},
+  options: OpenOptions & { readonly name?: string; readonly store?: Store } = {},
 ): Promise<Database> {
-  const { label = 'author', name = 'cities', store = new MemoryStore(), clock = surroundings.clock } = options
+  const { label = 'author', name = 'cities', store = new MemoryStore() } = options
   const signer = signerOf(label)
   await store.write({ meta: await Database.initialMeta(store, signer.publicKey, name) })
-  return await openDatabase(store, { label, clock })
+  return await openDatabase(store, options)
 }
 
 /** Another handle on a store that holds a database. */
-export function openDatabase(
-  store: Store,
-  options: { readonly label?: string; readonly clock?: Clock; readonly isWritable?: boolean } = {},
-): Promise<Database> {
-  const { label = 'author', clock = surroundings.clock, isWritable = true } = options
-  return Database.load(store, { clock, random: seededRandom(1), signer: signerOf(label), isWritable })
+export function openDatabase(store: Store, options: OpenOptions = {}): Promise<Database> {
+  const { label = 'author', ...given } = options
+  const defaults = { clock: surroundings.clock, random: seededRandom(1), isWritable: true }
+  return Database.load(store, { ...defaults, signer: signerOf(label), ...given })
 }
 
 export function signerOf(label: string): Signer {
@@ -88,11 +93,13 @@ export class DatabaseLab {
   }
 
   openReplica(store: Store): Promise<Replica> {
-    const network = {
-      dialer: (address: string): PeerDialer => this.#dialer(address),
-      close: (): Promise<void> => Promise.resolve(),
-    }
-    return Replica.load(store, { clock: this.clock, random: seededRandom(2), isWritable: true, network })
+    const { clock, network } = this
+    return Replica.load(store, { clock, random: seededRandom(2), isWritable: true, network })
+  }
+
+  /** The peers of the lab, as replicas and databases dial them. */
+  get network(): Dialing {
+    return { dialer: (address) => this.#dialer(address), close: () => Promise.resolve() }
   }
 
   #dialer(address: string): PeerDialer {

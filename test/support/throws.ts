@@ -13,3 +13,25 @@ export function throwsCode(run: () => unknown, code: ErrorCode, message: RegExp 
 export function throwsType(run: () => unknown, type: ErrorClass, label?: string): void {
   assert.throws(run, (error: unknown) => error instanceof type, label ?? type.name)
 }
+
+/** As {@link throwsCode}, of what is waited for. */
+export async function rejectsCode(action: Promise<unknown>, code: ErrorCode, message: RegExp = /./): Promise<void> {
+  const error = await action.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  throwsCode(() => raise(error), code, message)
+}
+
+/** As {@link throwsType}, of what is waited for. */
+export async function rejectsType(action: Promise<unknown>, type: ErrorClass, label?: string): Promise<void> {
+  const error = await action.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  throwsType(() => raise(error), type, label)
+}
+
+function raise(error: unknown): void {
+  if (error !== undefined) throw error
+}

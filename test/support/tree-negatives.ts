@@ -6,11 +6,12 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import { BLOCK_CASES } from './tree-negative-blocks.ts'
 import { type Case, DAG_CBOR } from './tree-negative-case.ts'
+import { PLAIN_CASES } from './tree-negative-plain.ts'
 import { SHAPE_CASES } from './tree-negative-shapes.ts'
 import { Forge } from './tree-forge.ts'
 import { REFERENCE_FORMAT_1, type ReferenceFormat } from './tree-reference.ts'
 
-const CASES: Readonly<Record<string, Case>> = { ...BLOCK_CASES, ...SHAPE_CASES }
+const CASES: Readonly<Record<string, Case>> = { ...BLOCK_CASES, ...SHAPE_CASES, ...PLAIN_CASES }
 
 export interface Negative {
   readonly name: string

@@ -156,10 +156,14 @@ function toNode(level: number, chunk: readonly Item[]): ReferenceNode {
   return [level, chunk.map((item) => item.key), ...parts] as ReferenceNode
 }
 
-/** The tree of `rows`, which are in any order and have distinct keys. Values are at most 1 MiB. */
+/**
+ * The tree of `rows`, which are in any order and have distinct keys. Where values are beyond 1 MiB, `files` has their
+ * CIDs, by the importer of IPFS.
+ */
 export function referenceTree(
   rows: readonly ReferenceRow[],
   format: ReferenceFormat = REFERENCE_FORMAT_1,
+  files: ReadonlyMap<Uint8Array, CID> = new Map(),
 ): ReferenceTree {
   const nodes = new Map<string, Uint8Array>()
   const values = new Map<string, Uint8Array>()
@@ -168,7 +172,7 @@ export function referenceTree(
     .sort((a, b) => Buffer.compare(a.key, b.key))
     .map(({ key, value }) => {
       if (value.length <= format.inlineBytesMax) return { key, columns: [value], entries: 1, below: 0 }
-      const cid = cidOf(RAW, value)
+      const cid = files.get(value) ?? cidOf(RAW, value)
       values.set(cid.toString(), value)
       return { key, columns: [[cid, value.length]], entries: 1, below: value.length }
     })

@@ -15,9 +15,10 @@ import {
   rootClaim,
   type TreeRef,
   verifyNode,
-  verifyValue,
+  verifyValueBlock,
 } from '../../src/prolly/index.ts'
 import type { CompleteRecord } from '../../src/store/interface.ts'
+import { childPlace, type FileBlock, rootPlace } from '../../src/unixfs/index.ts'
 
 export interface BlockSource {
   get(link: Link): Uint8Array | undefined
@@ -86,9 +87,14 @@ class Walk {
   #visitLeaf(node: Node, claim: NodeClaim, closed: boolean): CompleteRecord {
     for (let i = 0; i < node.length; i++) {
       const value = node.value(i)
-      if (isValueRef(value)) verifyValue(this.#require(value.link), value)
+      if (isValueRef(value)) this.#visitValue({ link: value.link, place: rootPlace(value.size) })
     }
     return record(node, claim, node.length === 0 ? EMPTY_BYTES : node.key(0), closed)
+  }
+
+  #visitValue(block: FileBlock): void {
+    const links = verifyValueBlock(this.#require(block.link), block)
+    for (const [i, link] of links.entries()) this.#visitValue({ link, place: childPlace(block.place, i) })
   }
 
   #require(link: Link): Uint8Array {

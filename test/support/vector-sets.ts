@@ -113,6 +113,11 @@ const OWN_GENERATORS: Readonly<Record<string, () => ReferenceRow[]>> = {
     Array.from({ length: 5000 }, (_, i) => ({ key: u32be(1_700_000_000 + 60 * i), value: utf8(`reading ${i}`) })),
   'equal-large-values-50': () =>
     Array.from({ length: 50 }, (_, i) => ({ key: u32be(i), value: new Uint8Array(3000).fill(0x65) })),
+  'file-edge': () =>
+    [1048576, 1048577, 3145733].map((length, i) => ({
+      key: utf8('abc'[i] ?? ''),
+      value: Uint8Array.from({ length }, (_, at) => at % 251),
+    })),
   'deep-300': () => randomSet('coppice/deep', 300, 8, [0, 40]),
   'wide-3000': () => randomSet('coppice/wide', 3000, [0, 12], [0, 40]),
 }

@@ -5,7 +5,7 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { countChanges, type Database, type Document } from '../../src/db/index.ts'
+import { countChanges, type Database, type Document, DOCUMENT_BYTES_MAX } from '../../src/db/index.ts'
 import { importDocuments, type ImportOptions, type ImportReport, importRaw } from '../../src/transfer/index.ts'
 import { collect, createDatabase, failureOf, thrownBy, utf8, WatchedStore } from '../support/database-lab.ts'
 import { assertProperty } from '../support/property.ts'
@@ -167,7 +167,7 @@ test('a broken line anywhere: its place and what was expected, and the database 
     ['KEY_INVALID', '{"name":"no id"}', 1],
     ['KEY_INVALID', '{"id":"text"}', 1],
     ['KEY_INVALID', '{"id":null}', 1],
-    ['VALUE_TOO_LARGE', `{"id":1000,"text":"${'x'.repeat(1024 * 1024)}"}`, 1],
+    ['VALUE_TOO_LARGE', `{"id":1000,"text":"${'x'.repeat(DOCUMENT_BYTES_MAX)}"}`, 1],
     ['INPUT_DUPLICATE_KEY', '{"id":7,"name":"again"}', 1],
   ] as const) {
     for (const at of [0, 250, 500]) {
