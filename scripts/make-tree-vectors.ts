@@ -1,22 +1,24 @@
 /**
- * Writes test/vectors/tree.json and tree-negative.json: node scripts/make-tree-vectors.ts
+ * Writes test/vectors/tree.json, tree-negative.json and tree-changes.json: node scripts/make-tree-vectors.ts
  * With --check writes nothing, and exits 1 where the files hold something else.
  *
- * Nothing of src/ takes part: the trees come from test/support/tree-reference.ts, the sets from
- * test/support/vector-sets.ts. What the files hold and how the sets are made is told in docs/spec/tree.md.
+ * Nothing of src/ takes part: the trees come from test/support/tree-reference.ts, the sets from test/support/vector-sets.ts,
+ * what they hold beyond 1 MiB from the importer of IPFS. What the files hold and how the sets are made is told in docs/spec/tree.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
+import type { CID } from 'multiformats/cid'
 import { treeNegatives } from '../test/support/tree-negatives.ts'
 import {
   REFERENCE_FORMAT_1,
-  referenceCloses,
   type ReferenceFormat,
+  type ReferenceRow,
   type ReferenceTree,
   referenceTree,
-  referenceXxh32,
 } from '../test/support/tree-reference.ts'
-import { quickHash, u32be, VECTOR_SETS, vectorSet } from '../test/support/vector-sets.ts'
-import { Random } from '../test/support/random.ts'
+import { referenceFile } from '../test/support/unixfs-reference.ts'
+import { VECTOR_SETS, vectorSet } from '../test/support/vector-sets.ts'
+import { boundaries } from './tree-vectors/boundaries.ts'
+import { positions, sequences } from './tree-vectors/changes.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
@@ -58,53 +60,25 @@ const BLOCKS_OF = [
   'deep-300',
 ]
 
-/** Decisions where they are close: `x` is searched until the next byte more or less would turn the answer. */
-function boundaries(): object[] {
-  const random = new Random(1)
-  const out: object[] = []
-  for (let i = 0; i < 120; i++) {
-    const level = random.pick([0, 0, 1, 2, 7, 32])
-    const key = random.bytes(random.between(0, 40))
-    const e = random.between(1, 1200)
-    const n = random.between(1, 40)
-    const decide = (x: number): boolean => referenceCloses(REFERENCE_FORMAT_1, level, n, x, e, key)
-    let low = 1024
-    let high = 16384
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (decide(middle)) high = middle
-      else low = middle + 1
-    }
-    for (const x of [low - 1, low]) {
-      out.push({ level, key: hex(key), n, x, e, h: referenceXxh32(key, level), closes: decide(x) })
-    }
+/** The CIDs of values that no raw block may hold. */
+async function filesOf(rows: readonly ReferenceRow[]): Promise<Map<Uint8Array, CID>> {
+  const files = new Map<Uint8Array, CID>()
+  for (const { value } of rows) {
+    if (value.length > 1024 * 1024) files.set(value, (await referenceFile([value])).root)
   }
-  return out
+  return files
 }
 
-/** A tie: with x = 2048 both sides are equal where h = e * 2^19. Equal is no boundary; one byte of e more is. */
-function tie(): object[] {
-  let i = 0
-  while (quickHash(i) % 2 ** 19 !== 0 || quickHash(i) / 2 ** 19 > 2000 || quickHash(i) === 0) i++
-  const key = u32be(i)
-  const h = referenceXxh32(key, 0)
-  return [0, 1].map((more) => {
-    const e = h / 2 ** 19 + more
-    const closes = referenceCloses(REFERENCE_FORMAT_1, 0, 2, 2048, e, key)
-    return { level: 0, key: hex(key), n: 2, x: 2048, e, h, closes }
-  })
-}
-
-function makeTrees(): object {
+async function makeTrees(): Promise<object> {
   const trees: object[] = []
   const blocks: object[] = []
   for (const name of VECTOR_SETS) {
     const { format, rows } = vectorSet(name)
-    const tree = referenceTree(rows, format)
+    const tree = referenceTree(rows, format, await filesOf(rows))
     trees.push(describe(name, format, tree))
     if (BLOCKS_OF.includes(name)) blocks.push(...describeBlocks(name, tree))
   }
-  return { trees, blocks, boundaries: [...boundaries(), ...tie()] }
+  return { trees, blocks, boundaries: boundaries() }
 }
 
 function makeNegatives(): object[] {
@@ -131,8 +105,9 @@ function toText(content: object): string {
 
 const isCheck = process.argv.includes('--check')
 for (const [name, content] of [
-  ['tree.json', makeTrees()],
+  ['tree.json', await makeTrees()],
   ['tree-negative.json', makeNegatives()],
+  ['tree-changes.json', { sequences: sequences(), positions: positions() }],
 ] as const) {
   const url = new URL(`../test/vectors/${name}`, import.meta.url)
   const text = toText(content)

@@ -36,15 +36,18 @@ function defaultDocuments(): string[] {
   return ['README.md', ...names.sort().map((name) => `docs/guides/${name}`)]
 }
 
+/** What the guides use beside coppice. */
+const PACKAGES = ['@types', '@ipld/dag-cbor', '@ipld/schema', 'ipfs-unixfs-exporter', 'multiformats']
+
 /** Everything that a reader of the document is assumed to have. */
 function prepareDirectory(): { home: string; work: string; env: NodeJS.ProcessEnv } {
   const home = mkdtempSync(join(tmpdir(), 'coppice-docs-'))
   const work = join(home, 'work')
   const bin = join(home, 'bin')
   const modules = join(work, 'node_modules')
-  for (const directory of [modules, bin]) mkdirSync(directory, { recursive: true })
+  for (const directory of [join(modules, '@ipld'), bin]) mkdirSync(directory, { recursive: true })
   symlinkSync(PROJECT, join(modules, 'coppice'))
-  symlinkSync(join(PROJECT, 'node_modules/@types'), join(modules, '@types'))
+  for (const name of PACKAGES) symlinkSync(join(PROJECT, 'node_modules', name), join(modules, name))
   symlinkSync(join(PROJECT, 'bin/coppice.js'), join(bin, 'coppice'))
   writeFileSync(join(work, 'package.json'), '{ "private": true, "type": "module" }\n')
   const path = [bin, dirname(process.execPath), process.env['PATH'] ?? ''].join(delimiter)

@@ -13,7 +13,8 @@ import { ENTRIES, UPDATES } from '../data/entries.ts'
 import { type Figure, printFigures } from '../report/figure.ts'
 import type { Taken } from './replica.ts'
 
-const TIMEOUT_MS = 120_000
+const TIMEOUT_MS_MIN = 120_000
+const TIMEOUT_MS_PER_ROW = 0.02
 
 function figuresOf(what: string, { seconds, bytesMoved, roundTrips }: Taken): Figure[] {
   return [
@@ -24,11 +25,12 @@ function figuresOf(what: string, { seconds, bytesMoved, roundTrips }: Taken): Fi
 }
 
 const size = Number(process.argv[2] ?? ENTRIES)
+const timeoutMs = TIMEOUT_MS_MIN + size * TIMEOUT_MS_PER_ROW
 const directory = await mkdtemp(join(tmpdir(), 'coppice-'))
 try {
-  const author = new Child('author.ts', [join(directory, 'author'), String(size)], TIMEOUT_MS)
+  const author = new Child('author.ts', [join(directory, 'author'), String(size)], timeoutMs)
   const address = await author.line()
-  const replica = new Child('replica.ts', [address, join(directory, 'replica')], TIMEOUT_MS)
+  const replica = new Child('replica.ts', [address, join(directory, 'replica')], timeoutMs)
   const next = async (): Promise<Taken> => JSON.parse(await replica.line()) as Taken
 
   const clone = await next()
