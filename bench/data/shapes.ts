@@ -10,11 +10,11 @@ import { Rows } from './rows.ts'
 
 export interface Workload {
   readonly rows: Rows
-  /** Written one after the other, each in one batch. */
-  readonly batches: readonly Rows[]
-  /** Rows that differ between before the first batch and after the last. */
+  /** The same change {@link PASSES} times, each time to new values: batches written one after the other. */
+  readonly passes: readonly (readonly Rows[])[]
+  /** Rows that differ between before a pass and after it. */
   readonly changes: number
-  /** Rows afterwards. */
+  /** Rows after all passes. */
   readonly rowsAfter: number
 }
 
@@ -31,6 +31,8 @@ export const SHAPES = {
 
 export type Shape = keyof typeof SHAPES
 
+/** Short operations are measured so often. */
+export const PASSES = 7
 const HOT_BATCHES = 10
 const CLUSTER_ROWS = 1_000
 const LONG_PREFIX: Uint8Array = new TextEncoder()
@@ -44,7 +46,7 @@ const PURPOSE = { suffix: 11, value: 12, place: 13, jitter: 14 } as const
 
 /**
  * @param size rows at first; `compat` has at most as many as there are documents
- * @param changes rows written by all batches together, at most `size`
+ * @param changes rows written by the batches of a pass together, at most `size`
  */
 export async function makeWorkload(shape: Shape, size: number, changes: number): Promise<Workload> {
   switch (shape) {
@@ -71,32 +73,35 @@ function uniformRows(size: number): Rows {
 
 function updateWorkload(rows: Rows, changes: number): Workload {
   const places = new Entries(rows.length).positions(changes, 1).toSorted((a, b) => a - b)
-  const batch = updatesAt(rows, places, 1)
-  return { rows, batches: [batch], changes: batch.length, rowsAfter: rows.length }
+  return { rows, passes: updatePasses(rows, places, 1), changes: places.length, rowsAfter: rows.length }
+}
+
+/** New values for the same rows, `batches` times in a pass. */
+function updatePasses(rows: Rows, places: readonly number[], batches: number): Rows[][] {
+  return Array.from({ length: PASSES }, (_pass, pass) =>
+    Array.from({ length: batches }, (_batch, batch) => updatesAt(rows, places, pass * batches + batch + 1)),
+  )
 }
 
 function hotWorkload(rows: Rows, changes: number): Workload {
   const places = new Entries(rows.length).positions(Math.ceil(changes / HOT_BATCHES), 1).toSorted((a, b) => a - b)
-  const batches = Array.from({ length: HOT_BATCHES }, (_, n) => updatesAt(rows, places, n + 1))
-  return { rows, batches, changes: places.length, rowsAfter: rows.length }
+  return { rows, passes: updatePasses(rows, places, HOT_BATCHES), changes: places.length, rowsAfter: rows.length }
 }
 
 function clusteredWorkload(size: number, changes: number): Workload {
   const rows = Rows.collect(clusteredRows(size))
   const count = Math.min(changes, size)
   const first = Math.floor(randomAt(0, PURPOSE.place) * (size - count))
-  const batch = updatesAt(
-    rows,
-    Array.from({ length: count }, (_, i) => first + i),
-    1,
-  )
-  return { rows, batches: [batch], changes: count, rowsAfter: size }
+  const places = Array.from({ length: count }, (_, i) => first + i)
+  return { rows, passes: updatePasses(rows, places, 1), changes: count, rowsAfter: size }
 }
 
 function appendWorkload(size: number, changes: number): Workload {
   const rows = Rows.collect(timeRows(0, size))
-  const batch = Rows.collect(timeRows(size, size + changes))
-  return { rows, batches: [batch], changes, rowsAfter: size + changes }
+  const passes = Array.from({ length: PASSES }, (_, pass) => [
+    Rows.collect(timeRows(size + pass * changes, size + (pass + 1) * changes)),
+  ])
+  return { rows, passes, changes, rowsAfter: size + PASSES * changes }
 }
 
 /** Rows of the same keys. Values of the same length that differ in their first bytes, which keeps JSON-like ones compressible. */

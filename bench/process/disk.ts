@@ -3,12 +3,11 @@ import { readdirSync, statfsSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Bytes that the files below a directory take on the disk: files may have holes. */
+/** Bytes that the files below a directory take on the disk: files may have holes, and LevelDB removes some meanwhile. */
 export function directoryBytes(directory: string): number {
   return readdirSync(directory, { withFileTypes: true, recursive: true }).reduce((sum, entry) => {
-    if (!entry.isFile()) return sum
-    const { size, blocks } = statSync(join(entry.parentPath, entry.name))
-    return sum + Math.min(size, blocks * 512)
+    const stats = entry.isFile() ? statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false }) : undefined
+    return stats === undefined ? sum : sum + Math.min(stats.size, stats.blocks * 512)
   }, 0)
 }
 

@@ -12,7 +12,7 @@ export interface Panel {
   readonly series: readonly Series[]
 }
 
-const PANEL = { width: 420, height: 300, left: 64, right: 84, top: 36, bottom: 44 } as const
+const PANEL = { width: 444, height: 300, left: 64, right: 108, top: 36, bottom: 44 } as const
 const COLUMNS = 2
 const LABEL_HEIGHT = 12
 /** Told apart in print and by most eyes; readable on white and on black. */

@@ -26,6 +26,11 @@ const TABLES = ['blocks', 'complete', 'meta'] as const
 
 /** Address space reserved at first; lmdb doubles it as the data grows. Nothing is allocated for it. */
 const MAP_BYTES = 1024 * 1024 * 1024
+/**
+ * Whatever the page size of the system is, which lmdb takes otherwise: with 16 KiB the file was 1.7 times as large. Smaller ones
+ * make it smaller, and put LMDB's two meta pages, of which a power cut may spoil one, into one block of the disk.
+ */
+export const PAGE_BYTES = 4096
 /** How often one batch is tried, where LMDB's reason passes. */
 const COMMIT_ATTEMPTS_MAX = 3
 const BINARY = { encoding: 'binary', keyEncoding: 'binary' } as const
@@ -249,6 +254,7 @@ function optionsFor(readOnly: boolean): RootDatabaseOptions & { noSubdir: boolea
     readOnly,
     maxDbs: TABLES.length,
     mapSize: MAP_BYTES,
+    pageSize: PAGE_BYTES,
     // Unused parts of pages may keep old heap bytes otherwise zeroed: the store is as private as the process's memory.
     noMemInit: false,
     // Batches are made explicitly; lmdb's own, per turn of the event loop, leave failures without a handler.

@@ -10,16 +10,13 @@ import { isLink, type Link } from '../link.ts'
 import { validateBatch, validateLimit, validateLink, validateMetaName } from './batch.ts'
 import { decodeCompleteRecord, encodeCompleteRecord } from './complete-record.ts'
 import type { CompleteRecord, Lease, LeasedRoot, Store, WriteBatch, WriterLock } from './interface.ts'
-import { LmdbEnv, type Table } from './lmdb-env.ts'
+import { LmdbEnv, PAGE_BYTES, type Table } from './lmdb-env.ts'
 import { toStoreError } from './lmdb-errors.ts'
 import { DATA_FILE } from './lmdb-file.ts'
 import { listLeases, releaseLeases, removeUnleased, takeLease } from './lmdb-lease.ts'
 import { lockWriter } from './lmdb-lock.ts'
 
 export type StoreAccess = 'read' | 'write'
-
-/** A block on a disk of 4 KiB pages costs this much more than its bytes at most; used to judge a full disk. */
-const PAGE_BYTES = 4096
 
 export class LmdbStore implements Store {
   /** The directory. */
@@ -189,6 +186,7 @@ export class LmdbStore implements Store {
     const changes = blocks.length + records.length + removeBlocks.length + removeComplete.length + names.length
     if (changes > 0) {
       const env = this.#env
+      // A block takes at most one page more than its bytes: to tell a full disk from other failures.
       await env.batch(bytes + PAGE_BYTES * changes, () => {
         // The promises are the batch's own, or resolved already: the batch's result counts.
         for (const link of removeComplete) void env.complete.remove(link)
