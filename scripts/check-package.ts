@@ -36,7 +36,7 @@ const REQUIRED_FILES = [
   'bin/coppice.js',
 ]
 const ALLOWED_FILES =
-  /^(dist\/.+\.(js|js\.map|d\.ts)|bin\/coppice\.js|docs\/.+\.(md|json)|package\.json|[A-Z-]+(\.md)?)$/
+  /^(dist\/.+\.(js|js\.map|d\.ts)|bin\/coppice\.js|docs\/.+\.(md|json|ipldsch)|package\.json|[A-Z-]+(\.md)?)$/
 const MIB: number = 1024 * 1024
 
 function check(condition: boolean, message: string): asserts condition {
