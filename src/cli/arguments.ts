@@ -78,3 +78,10 @@ export function parseName(text: string): string {
   if (!isDatabaseName(text)) throw usageError('--name', NAME_RULE, text)
   return text
 }
+
+/** Byte keys and values have no collection, key fields, types or other format. @throws {CoppiceError} `USAGE`. */
+export function assertOnlyRaw(options: object, names: readonly string[]): void {
+  const values = new Map(Object.entries(options))
+  const name = values.get('raw') === true ? names.find((each) => values.has(each)) : undefined
+  if (name !== undefined) throw usageError(`--${name}`, 'none with --raw', String(values.get(name)))
+}

@@ -135,6 +135,8 @@ test('diff in all its forms', () =>
     assert.is(await diff('db', '@1', '--keys', '--raw', '--start', '15', '--end', '15010263000250'), '~ c["DE",1]\n- c["NL",1]\n') // prettier-ignore
     await fail('USAGE', ['diff', 'db', '@1', '--raw', '--collection', 'c'], { cwd })
     await fail('USAGE', ['scan', 'db', 'c', '--raw'], { cwd })
+    await fail('USAGE', ['export', 'db', '-', '--raw', '--collection', 'c'], { cwd })
+    await fail('USAGE', ['import', 'db', '-', '--raw', '--types', 'a:json'], { cwd, input: '' })
     await fail('ROOT_NOT_FOUND', ['diff', 'db', '@9'], { cwd })
   }))
 

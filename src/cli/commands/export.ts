@@ -4,7 +4,7 @@ import type { Snapshot } from '../../db/index.ts'
 import { CoppiceError } from '../../errors.ts'
 import { escapeText, quoteText } from '../../escape.ts'
 import type { ExportFormat } from '../../transfer/index.ts'
-import { parseChoice } from '../arguments.ts'
+import { assertOnlyRaw, parseChoice } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
 import { chooseCollection, reading } from '../open.ts'
@@ -53,6 +53,7 @@ a formula with a quote in front, which import takes away.`,
 }
 
 async function exportTo(cli: Cli, dir: string, file: string | undefined, options: ExportCommandOptions): Promise<void> {
+  assertOnlyRaw(options, ['collection', 'format', 'types'])
   const format = options.format ?? (await formatOf(file, options.raw === true))
   await reading(dir, async (opened) => {
     const snapshot = await snapshotAt(opened, options.at)

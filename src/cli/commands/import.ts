@@ -8,7 +8,7 @@ import { escapeText } from '../../escape.ts'
 import type { DocumentFormat } from '../../formats/index.ts'
 import type { Database } from '../../index.ts'
 import type { ChangeLimit, ImportReport } from '../../transfer/index.ts'
-import { parseChangeLimit, parseChoice, parseNames } from '../arguments.ts'
+import { assertOnlyRaw, parseChangeLimit, parseChoice, parseNames } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
 import { withInputName } from '../metadata.ts'
@@ -67,6 +67,7 @@ async function importFile(
   file: string | undefined,
   options: ImportCommandOptions,
 ): Promise<void> {
+  assertOnlyRaw(options, ['collection', 'key', 'types', 'format'])
   await writing(dir, async (db) => {
     const input = await openInput(cli, file)
     const progress = cli.progress((seconds) => input.describe(seconds))
