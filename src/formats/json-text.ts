@@ -5,6 +5,7 @@
  */
 import { DOCUMENT_DEPTH_MAX, type Document, type FieldValue } from '../document-model.ts'
 import { assert } from '../errors.ts'
+import { endOfString, hasEscapedName, readValidJson } from './json-read.ts'
 import { findJsonProblem } from './json-scan.ts'
 import { describeCharacter, placeIn, syntaxError, type Place } from './place.ts'
 
@@ -35,11 +36,15 @@ export function parseJsonValue(text: string, place: Place): FieldValue {
   } catch {
     throw problemIn(text, place)
   }
-  const fields = countFields(value, 0)
+  let fields = countFields(value, 0)
   if (fields === undefined) {
     throw syntaxError(place, `at most ${DOCUMENT_DEPTH_MAX} levels of maps and arrays`, 'more', text)
   }
-  if (fields > 0 && fields !== countNames(text)) throw problemIn(text, place)
+  if (fields > 0 && hasEscapedName(text)) {
+    value = readValidJson(text, (source) => JSON.parse(source, reviveExactly as Reviver))
+    fields = countFields(value, 0)
+  }
+  if (fields !== 0 && fields !== countNames(text)) throw problemIn(text, place)
   return MAY_HOLD_BYTES.test(text) ? withBytes(value as FieldValue, place) : (value as FieldValue)
 }
 
@@ -89,15 +94,6 @@ function countNames(text: string): number {
     else if (code === 0x22) i = endOfString(text, i + 1)
   }
   return names
-}
-
-/** The index of the quote that ends the string whose content begins at `at`. */
-function endOfString(text: string, at: number): number {
-  for (;;) {
-    const code = text.charCodeAt(at)
-    if (code === 0x22) return at
-    at += code === 0x5c ? 2 : 1
-  }
 }
 
 /** `value` with every `{"/":{"bytes":text}}` as the byte string it stands for. */

@@ -30,6 +30,21 @@ async function errorOf(reader: keyof typeof READERS, input: string | Uint8Array,
     : `${error.code} ${String(error.details['line'])}:${String(error.details['column'])}`
 }
 
+test('a name with an escape is never taken for another one that was read before', () => {
+  const place = { line: 1, column: 1 }
+  const names = ['\\', '"', 'a\\', 'a"', '\\\\', '\n', '/', '__proto__"', 'é"']
+  for (const before of names) {
+    for (const name of names) {
+      parseJsonDocument(`{"":false,${JSON.stringify(before)}:1,"x":1}`, place)
+      const text = `{ "" : false , ${JSON.stringify(name)} : [ 1 , {"\\"":-1.5e3} , [] , {} ],"z":12345678901234567890}`
+      const read = parseJsonDocument(text, place)
+      assert.equal(Object.keys(read), ['', name, 'z'])
+      assert.equal(read[name], [1, { '"': -1500 }, [], {}])
+      assert.is(read['z'], 12345678901234567890n)
+    }
+  }
+})
+
 test('import of an export gives equal documents', async () => {
   await assertProperty(
     fc.asyncProperty(fc.array(document, { maxLength: 5 }), async (documents) => {

@@ -18,7 +18,7 @@ const test = suite('hostile/failing-writes')
 
 const SMALL = 100
 /** Values out of line: several buffers of a staging, and more records than publishing writes at once. */
-const LARGE = 5000
+const LARGE = 10_000
 
 const key = (i: number): Uint8Array => utf8(String(i).padStart(6, '0'))
 
