@@ -22,6 +22,8 @@ export type LinkState = 'first' | 'linked' | 'unlinked' | 'resolved' | 'supersed
 
 const LINK_STATES: readonly LinkState[] = ['first', 'linked', 'unlinked', 'resolved', 'superseded']
 const VERSION = 1
+/** Elements of version 1. */
+const PARTS = 6
 /** Epochs whose evidence is kept, the highest ones. One piece each is enough to halt it. */
 export const EVIDENCE_EPOCHS_MAX = 8
 
@@ -93,9 +95,10 @@ export function encodeFloor(floor: Floor): Uint8Array {
  */
 export function decodeFloor(bytes: Uint8Array): Floor {
   const reader = new CborReader(copyBytes(bytes), corrupt)
-  reader.array('floor', 1, 64)
+  const parts = reader.array('floor', 1, 64)
   const version = reader.uint('version', 1, Number.MAX_SAFE_INTEGER)
   if (version !== VERSION) throw new CoppiceError('FORMAT_NEWER', `floor: expected version ${VERSION}, got ${version}`)
+  if (parts !== PARTS) throw corrupt(`expected ${PARTS} elements, got ${parts}`, 0)
   try {
     return readFloor(reader)
   } catch (error) {
