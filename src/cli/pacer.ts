@@ -1,11 +1,8 @@
 /**
- * Local reads answer at once, so a long walk over them never gives the event loop a turn, and with it neither Ctrl-C nor
- * the progress line. A pacer gives it one every few milliseconds.
+ * Rows that are at hand and written at once give the event loop no turn, and with it neither Ctrl-C nor the progress line.
+ * A pacer gives it one every few milliseconds.
  */
 import { setImmediate } from 'node:timers/promises'
-import type { Link } from '../link.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import type { BlockReader } from '../store/interface.ts'
 
 const TURN_MS = 20
 
@@ -34,14 +31,5 @@ export class Pacer {
       yield item
       if (this.isDue) await this.turn()
     }
-  }
-}
-
-/** `blocks`, read at the pace of `pacer`. */
-export function pacedReader(blocks: BlockReader, pacer: Pacer): BlockReader {
-  const paced = <T>(read: () => MaybePromise<T>): MaybePromise<T> => (pacer.isDue ? pacer.turn().then(read) : read())
-  return {
-    get: (link: Link) => paced(() => blocks.get(link)),
-    getMany: (links: readonly Link[]) => paced(() => blocks.getMany(links)),
   }
 }

@@ -5,6 +5,7 @@
  * below them: a wrong one would be reused where it does not fit.
  */
 import { CoppiceError, type ErrorCode, isCoppiceError } from '../errors.ts'
+import { BYTES_PER_TURN, eventLoopTurn } from '../event-loop.ts'
 import { formatLink, type Link } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import type { BlockReader, CompleteRecord } from '../store/interface.ts'
@@ -106,6 +107,7 @@ class Checker {
   readonly #path: Link[] = []
   /** Sound blocks without a record, as far as no record above them was found. */
   #unrecorded = 0
+  #bytesSinceTurn = 0
   /** Values that were found sound: one that many rows share is read and hashed once. */
   readonly #seenValues = new Set<string>()
 
@@ -223,6 +225,7 @@ class Checker {
   async #judge<T>(place: Place, verify: (bytes: Uint8Array) => T): Promise<T | undefined> {
     try {
       const bytes = await this.#reader.get(place.link)
+      await this.#giveTurn(bytes?.length ?? 0)
       if (bytes !== undefined) return verify(bytes)
       const cid = formatLink(place.link)
       await this.#note(place, 'missing', undefined, `block ${cid}: expected it in the store, got nothing`)
@@ -237,6 +240,15 @@ class Checker {
       )
     }
     return undefined
+  }
+
+  /** A store that answers at once would let no timer and no signal through. */
+  async #giveTurn(bytes: number): Promise<void> {
+    this.#bytesSinceTurn += bytes
+    if (this.#bytesSinceTurn < BYTES_PER_TURN) return
+    this.#bytesSinceTurn = 0
+    await eventLoopTurn()
+    this.#options.signal?.throwIfAborted()
   }
 
   /**

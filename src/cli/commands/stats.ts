@@ -6,7 +6,6 @@ import type { Cli } from '../cli.ts'
 import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
 import { renderHistogram, renderHistogramSvg, type SizeCount } from '../histogram.ts'
 import { reading } from '../open.ts'
-import { pacedReader, Pacer } from '../pacer.ts'
 import { renderBytes, renderCount, renderCounted, renderShare, renderTable } from '../render.ts'
 import { parseRoot, type RootName, snapshotAt } from '../roots.ts'
 
@@ -38,7 +37,7 @@ async function stats(cli: Cli, dir: string, options: StatsOptions): Promise<void
   await reading(dir, async (opened) => {
     const { store } = opened.db.state
     const { root } = (await snapshotAt(opened, options.at)).tree.ref
-    const tree = await Tree.open(pacedReader(store, new Pacer(signal)), root)
+    const tree = await Tree.open(store, root)
     const progress = cli.progress((seconds) => `reading nodes: ${Math.floor(seconds)} s`)
     const shape = await measureTree(tree, { signal }).finally(() => progress.end())
     const disk = await store.usage()

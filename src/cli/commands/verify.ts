@@ -6,7 +6,6 @@ import { collect } from '../arguments.ts'
 import { EXIT_DIFFERENT, type Cli } from '../cli.ts'
 import { addCommand, type JsonOption } from '../command.ts'
 import { type Opened, reading } from '../open.ts'
-import { Pacer } from '../pacer.ts'
 import { addQuestionOptions, hasQuestion, type QuestionOptions } from '../question-options.ts'
 import { parseRoot, type RootName } from '../roots.ts'
 import type { VerifyTarget } from '../verify.ts'
@@ -119,15 +118,13 @@ async function verify(cli: Cli, dir: string, root: RootName | undefined, options
 
 async function check(cli: Cli, { db }: Opened, { ref }: VerifyTarget): Promise<CheckReport> {
   const { checkTree } = await import('../../prolly/index.ts')
-  const { pacedReader } = await import('../pacer.ts')
   const { describeChecking } = await import('../verify.ts')
   let now: CheckReport | undefined
   const progress = cli.progress((seconds) => describeChecking(ref, now, seconds))
   try {
     const { signal } = cli
     const { store } = db.state
-    const reader = pacedReader(store, new Pacer(signal))
-    return await checkTree(reader, ref, { signal, records: store, onProgress: (report) => void (now = report) })
+    return await checkTree(store, ref, { signal, records: store, onProgress: (report) => void (now = report) })
   } finally {
     progress.end()
   }

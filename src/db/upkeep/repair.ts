@@ -17,7 +17,7 @@ import { type Link, linkMapKey } from '../../link.ts'
 import type { MaybePromise } from '../../maybe-promise.ts'
 import type { SignedRoot } from '../../pointer/index.ts'
 import { type CheckReport, checkTree } from '../../prolly/index.ts'
-import type { BlockReader, CompleteRecord } from '../../store/index.ts'
+import type { CompleteRecord } from '../../store/index.ts'
 import {
   createMemoryDialer,
   fetchTree,
@@ -72,8 +72,6 @@ export interface RepairReport {
   readonly peers: readonly PeerReport[]
 }
 
-/** Bytes checked in one turn of the event loop. */
-const BYTES_PER_TURN = 1024 * 1024
 /** Records removed in one batch. */
 const LINKS_PER_BATCH = 4096
 
@@ -158,7 +156,7 @@ class Repairer {
       await store.write({ removeComplete, complete: isDemoted ? [] : await this.#demoted(held.ref.root) })
       isDemoted = true
     }
-    const report = await checkTree(this.#pacedReader(), held.ref, {
+    const report = await checkTree(store, held.ref, {
       signal,
       records: store,
       ...(onCheck === undefined ? {} : { onProgress: (now: CheckReport) => onCheck(held, now) }),
@@ -179,26 +177,6 @@ class Repairer {
     } catch (error) {
       if (!isCoppiceError(error, 'STORE_CORRUPT')) throw error
       return [unrecorded(root)]
-    }
-  }
-
-  /** Local reads answer at once: now and then others, and whoever interrupts, get a turn. */
-  #pacedReader(): BlockReader {
-    const { store, clock } = this.#state
-    let bytesThisTurn = 0
-    const count = (bytes: Uint8Array | undefined): Uint8Array | undefined => {
-      bytesThisTurn += bytes?.length ?? 0
-      return bytes
-    }
-    return {
-      get: async (link) => {
-        if (bytesThisTurn >= BYTES_PER_TURN) {
-          bytesThisTurn = 0
-          await clock.sleep(0, this.#options.signal)
-        }
-        return count(await store.get(link))
-      },
-      getMany: (links) => store.getMany(links),
     }
   }
 
