@@ -1,7 +1,7 @@
 /** One more peer, that only waits: measures when a server tells of the next signed root. */
 import { createNode } from '../src/net/index.ts'
 import { decodeSignedRoot, parseAddress } from '../src/pointer/index.ts'
-import { Session } from '../src/sync/session.ts'
+import { ChannelSession } from '../src/sync/peers/channel-session.ts'
 import { surroundings } from '../src/surroundings.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -18,7 +18,7 @@ export async function expectAnnouncement(addressText: string): Promise<{ readonl
   const { author, name, peers } = parseAddress(addressText)
   const node = await createNode({ peerKey: crypto.getRandomValues(new Uint8Array(32)) })
   const dialer = node.dialer(peers[0] ?? '')
-  const session = new Session(
+  const session = new ChannelSession(
     await dialer.open(AbortSignal.timeout(CONNECT_TIMEOUT_MS)),
     dialer.name,
     surroundings.clock,
@@ -32,7 +32,7 @@ export async function expectAnnouncement(addressText: string): Promise<{ readonl
   return { next }
 }
 
-async function waitForNext(session: Session): Promise<Announcement> {
+async function waitForNext(session: ChannelSession): Promise<Announcement> {
   if (session.announced === undefined) throw new Error('the server has no signed root yet')
   const { link, payload } = decodeSignedRoot(session.announced)
   const have = { payload: link, epoch: payload.epoch, sequence: payload.sequence }

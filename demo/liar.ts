@@ -10,7 +10,7 @@ import { providerOptions } from '../src/db/index.ts'
 import { Replica } from '../src/index.ts'
 import { createNode } from '../src/net/index.ts'
 import { type Channel, ProviderSet, REQUEST_FRAME_BYTES_MAX } from '../src/sync/index.ts'
-import { decodeAnswer, encodeMessage } from '../src/sync/messages.ts'
+import { decodeAnswer, encodeMessage } from '../src/sync/wire/index.ts'
 import { surroundings } from '../src/surroundings.ts'
 
 /** The frame with one bit of its last block flipped. Whatever carries no block stays as it is. */

@@ -1,6 +1,6 @@
 /** Frames of the sync protocol: made, damaged and random ones, to every decoder. */
 import fc from 'fast-check'
-import { encodeMessage } from '../src/sync/messages.ts'
+import { encodeMessage } from '../src/sync/wire/index.ts'
 import { damaged } from '../test/support/damage.ts'
 import { assertDecodesStrictly, MESSAGE_KINDS } from '../test/support/message-properties.ts'
 import { Random } from '../test/support/random.ts'

@@ -8,7 +8,7 @@ import type { Libp2p } from 'libp2p'
 import { CoppiceError } from '../errors.ts'
 import { FRAME_BYTES_MAX } from '../limits.ts'
 import type { Log } from '../log.ts'
-import { serveChannel, type Channel, type ChannelHandler, type PeerDialer } from '../sync/channel.ts'
+import { serveChannel, type Channel, type ChannelHandler, type ChannelDialer } from '../sync/channel.ts'
 import { parseDialAddress, parseListenAddress, peerIdOf } from './address.ts'
 import { dialError } from './dial-error.ts'
 import { createLibp2pNode } from './libp2p.ts'
@@ -135,7 +135,7 @@ export class NetworkNode implements AsyncDisposable {
    * Opens channels to the peer at `address`, over one connection. Nothing is dialed yet.
    * @throws {CoppiceError} `ADDRESS_INVALID`.
    */
-  dialer(address: string, options: DialerOptions = {}): PeerDialer {
+  dialer(address: string, options: DialerOptions = {}): ChannelDialer {
     const target = parseDialAddress(address)
     const expectedPeer = peerIdOf(target)
     let connection: Connection | undefined

@@ -51,7 +51,7 @@ export interface Channel {
 }
 
 /** Opens channels to one known peer. Channels share a connection where the network has such. */
-export interface PeerDialer {
+export interface ChannelDialer {
   /** As shown before a connection exists: a multiaddr or a label. */
   readonly name: string
   /** @throws {CoppiceError} `PEER_UNREACHABLE`; the signal's own reason when it aborts. */

@@ -1,6 +1,6 @@
 /** The sync engine: serves databases to strangers, and fetches trees from strangers. Knows channels, no network. */
-export { type Channel, type ChannelHandler, type PeerDialer, serveChannel } from './channel.ts'
-export { fetchTree, type FetchOptions, type FetchTarget } from './fetch-tree.ts'
+export { type Channel, type ChannelDialer, type ChannelHandler, serveChannel } from './channel.ts'
+export { fetchTree, type FetchOptions, type FetchTarget } from './fetching/fetch-tree.ts'
 export { PROTOCOL_VERSION, REQUEST_FRAME_BYTES_MAX } from './limits.ts'
 export {
   createChannelPair,
@@ -8,11 +8,25 @@ export {
   createMemoryDialer,
   type MemoryDialerOptions,
 } from './memory-channel.ts'
-export type { RootId } from './messages.ts'
-export { type OpenedSessions, type OpenOptions, openSessions } from './open-sessions.ts'
-export { type NewestRoot, Provider, type ProviderOptions } from './provider.ts'
-export { ProviderSet, type ProviderSetOptions } from './provider-set.ts'
+export type { RootId } from './wire/index.ts'
+export { type OpenedSessions, type OpenOptions, openSessions } from './peers/open-sessions.ts'
+export { type NewestRoot, Provider, type ProviderOptions } from './serving/provider.ts'
+export { ProviderSet, type ProviderSetOptions } from './serving/provider-set.ts'
 export type { PeerOutcome, PeerReport, PullProgress, PullReport, Traffic } from './report.ts'
-export { type Fault, type HelloOptions, Session, type SessionEnd } from './session.ts'
-export type { PathStep } from './subtree.ts'
-export type { PullStore } from './verified-writer.ts'
+export { ChannelSession } from './peers/channel-session.ts'
+export type {
+  Blocks,
+  Fault,
+  HelloOptions,
+  PatchPage,
+  PatchQuestion,
+  PeerDialer,
+  RangeQuestion,
+  Refused,
+  Session,
+  SessionContext,
+  SessionDialer,
+  SessionEnd,
+} from './peers/session.ts'
+export type { PathStep } from './fetching/subtree.ts'
+export type { PullStore } from './fetching/verified-writer.ts'

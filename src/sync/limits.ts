@@ -10,6 +10,15 @@ export const REQUEST_FRAME_BYTES_MAX: number = 16 * 1024
 /** A signed root has at most 996 bytes (record.md, 1); the rest is room for later versions. */
 export const SIGNED_ROOT_BYTES_MAX = 2048
 export const NAME_CHARS_MAX = 48
+/** Packings that a hello may name: more than there will be. */
+export const PACKINGS_MAX = 8
+/** Blocks of an answer to a range: one of 1 MiB has about 280, and as many as 1,024 where each is as small as chunks get. */
+export const RANGE_BLOCKS_MAX = 1024
+/** Rows of a patch's answer: as many as fit 1 MiB where each has 64 bytes. */
+export const PATCH_ROWS_MAX: number = 16 * 1024
+/** Addresses that a puller says of itself, and that a provider gives. */
+export const ADDRESSES_OWN_MAX = 8
+export const ADDRESSES_GIVEN_MAX = 32
 /** A provider holds back the answer to a waiting root request for at most this long. */
 export const WAIT_MS_MAX = 30_000
 /** Requests for blocks one puller keeps under way per peer: one being answered while one travels. */

@@ -12,7 +12,7 @@ import {
   serveChannel,
   type Channel,
   type ChannelHandler,
-  type PeerDialer,
+  type ChannelDialer,
 } from './channel.ts'
 
 /** Unread bytes of one direction after which a sender waits. */
@@ -46,7 +46,7 @@ export function createMemoryDialer(
   name: string,
   handler: ChannelHandler,
   options: MemoryDialerOptions = {},
-): PeerDialer {
+): ChannelDialer {
   return {
     name,
     open(signal: AbortSignal): Promise<Channel> {

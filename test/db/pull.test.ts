@@ -191,7 +191,7 @@ test('no peer that answers: NO_PEER_LEFT names each, for a new replica and for a
 
 /** A peer that says hello in form and shows a signed root that is none. */
 async function garbledRoot(channel: Channel): Promise<void> {
-  const { encodeMessage } = await import('../../src/sync/messages.ts')
+  const { encodeMessage } = await import('../../src/sync/wire/index.ts')
   await channel.receive()
   const signedRoot = new Uint8Array(200).fill(0x82)
   await channel.send(encodeMessage({ type: 'welcome', version: 1, status: 'newest', signedRoot }))

@@ -3,7 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linkMapKey } from '../../src/link.ts'
 import { isCoppiceError } from '../../src/errors.ts'
-import { createMemoryDialer, type PeerReport, Session } from '../../src/sync/index.ts'
+import { createMemoryDialer, type PeerReport, ChannelSession } from '../../src/sync/index.ts'
 import { Random } from '../support/random.ts'
 import { AUTHOR, CountingStore, Lab, NAME, publish, type Published, sameBlocks } from '../support/sync-lab.ts'
 import { applyEdits, DEEP, randomEdits, randomRows, treeOf, utf8 } from '../support/tree-sets.ts'
@@ -18,11 +18,11 @@ async function ask(
 ): Promise<readonly (Uint8Array | null)[]> {
   const dialer = createMemoryDialer('alice', lab.handlerOf(published))
   const ask = async (): Promise<readonly (Uint8Array | null)[]> => {
-    const session = new Session(await dialer.open(new AbortController().signal), 'alice', lab.clock)
+    const session = new ChannelSession(await dialer.open(new AbortController().signal), 'alice', lab.clock)
     await session.hello({ author: AUTHOR, name: NAME, have: null })
-    const blocks = await session.getBlocks(links)
+    const blocks = await session.getBlocks(published.target.root, links)
     await session.close()
-    return blocks ?? []
+    return typeof blocks === 'string' ? [] : blocks
   }
   return lab.clock.run(ask())
 }
@@ -81,7 +81,7 @@ test('other databases and other names are unknown, whoever asks', async () => {
   ]
   for (const hello of hellos) {
     const dialer = createMemoryDialer('alice', lab.handlerOf(source))
-    const session = new Session(await dialer.open(new AbortController().signal), 'alice', lab.clock)
+    const session = new ChannelSession(await dialer.open(new AbortController().signal), 'alice', lab.clock)
     const error: unknown = await lab.clock.run(session.hello(hello).catch((thrown: unknown) => thrown))
     assert.ok(isCoppiceError(error))
     assert.is(session.end?.fault, 'unknown')

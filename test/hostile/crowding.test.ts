@@ -13,11 +13,11 @@ import {
   type PeerDialer,
   ProviderSet,
   serveChannel,
-  Session,
+  ChannelSession,
 } from '../../src/sync/index.ts'
-import { Frontier, type Want } from '../../src/sync/frontier.ts'
+import { Frontier, type Want } from '../../src/sync/fetching/frontier.ts'
 import { INTERNAL_NODES_MAX, READY_BLOCKS_MAX, SHARED_PLACES_MAX, STRAGGLER_MS } from '../../src/sync/limits.ts'
-import { VerifiedWriter } from '../../src/sync/verified-writer.ts'
+import { VerifiedWriter } from '../../src/sync/fetching/verified-writer.ts'
 import { createDatabase, DatabaseLab, outcomesOf, text, utf8 } from '../support/database-lab.ts'
 import {
   AUTHOR,
@@ -128,14 +128,14 @@ test('a peer with many channels gives one up for a peer with fewer, also when al
   const set = new ProviderSet({ clock: lab.clock, channelsMax: 4 })
   const { store, newest } = source
   set.add({ author: AUTHOR, name: NAME, store, newest: () => newest, changed: () => never() })
-  const open = async (from: string): Promise<Session> => {
+  const open = async (from: string): Promise<ChannelSession> => {
     const [ours, theirs]: [Channel, Channel] = createChannelPair({ names: [from, 'provider'] })
     void serveChannel(theirs, set.handle)
-    const session = new Session(ours, 'provider', lab.clock)
+    const session = new ChannelSession(ours, 'provider', lab.clock)
     await session.hello({ author: AUTHOR, name: NAME, have: null })
     return session
   }
-  const greedy: Session[] = []
+  const greedy: ChannelSession[] = []
   for (let i = 0; i < 4; i++) greedy.push(await open('mallory'))
   for (const session of greedy) session.getRoot(newest.id, 30_000).catch(() => {})
   await new Promise(setImmediate)

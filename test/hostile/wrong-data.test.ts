@@ -5,7 +5,7 @@ import type { CoppiceError } from '../../src/errors.ts'
 import { CODEC_DAG_CBOR, linkTo } from '../../src/link.ts'
 import type { Put } from '../../src/prolly/index.ts'
 import { fetchTree, openSessions, type PeerDialer, type PeerReport, type PullReport } from '../../src/sync/index.ts'
-import { type BlocksAnswer, encodeMessage } from '../../src/sync/messages.ts'
+import { type BlocksAnswer, encodeMessage } from '../../src/sync/wire/index.ts'
 import { AUTHOR, CountingStore, Lab, NAME, type Published, publish, sameBlocks } from '../support/sync-lab.ts'
 import { utf8 } from '../support/tree-sets.ts'
 
@@ -106,7 +106,10 @@ test('whoever waits for a liar gets PEER_LIED with its name', async () => {
       const [session] = sessions
       const error = session?.end?.error
       assert.equal([error?.code, error?.details['name'], error?.details['fault']], ['PEER_LIED', 'mallory', 'liar'])
-      assert.is(await session?.getBlocks([source.target.root]).catch((reason: unknown) => reason), error)
+      assert.is(
+        await session?.getBlocks(source.target.root, [source.target.root]).catch((reason: unknown) => reason),
+        error,
+      )
     })(),
   )
 })

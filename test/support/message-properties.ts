@@ -1,8 +1,10 @@
 /** Messages of the sync protocol for properties: what there is, and what holds of any bytes. Shared by the test and the fuzz target. */
 import fc from 'fast-check'
 import * as assert from 'uvu/assert'
+import { bytesToHex, compareBytes } from '../../src/bytes.ts'
 import { isCoppiceError } from '../../src/errors.ts'
 import { CODEC_DAG_CBOR, CODEC_RAW, linkTo } from '../../src/link.ts'
+import { REASONS } from '../../src/sync/wire/message.ts'
 import {
   type Answer,
   decodeAnswer,
@@ -13,7 +15,7 @@ import {
   type Message,
   type Request,
   type RootId,
-} from '../../src/sync/messages.ts'
+} from '../../src/sync/wire/index.ts'
 
 const bytes = (minLength: number, maxLength: number): fc.Arbitrary<Uint8Array> =>
   fc.uint8Array({ minLength, maxLength })
@@ -27,15 +29,51 @@ const rootId: fc.Arbitrary<RootId | null> = fc.option(
   fc.record({ payload: node, epoch: fc.nat(4095), sequence: fc.maxSafeNat() }),
 )
 const signedRoot = bytes(1, 996)
+const links = fc.array(link, { minLength: 1, maxLength: 40 })
+const budget = fc.integer({ min: 1, max: 1024 * 1024 })
+const address = fc.stringMatching(/^[\x21-\x7e]{1,80}$/)
+const outOfLine = fc.record({
+  link: bytes(0, 8).map((seed) => linkTo(CODEC_RAW, seed)),
+  size: fc.integer({ min: 1025, max: 1024 * 1024 }),
+})
+/** Rows of a patch, in order. */
+const rows = fc.uniqueArray(fc.tuple(bytes(0, 20), fc.oneof(bytes(0, 60), outOfLine, fc.constant(null))), {
+  maxLength: 30,
+  selector: ([key]) => bytesToHex(key),
+})
+const patch = fc.record({ id, rows, isLast: fc.boolean() }).map(({ rows: unsorted, ...rest }) => {
+  const sorted = unsorted.toSorted(([a], [b]) => compareBytes(a, b))
+  return { type: 'patch' as const, ...rest, keys: sorted.map(([key]) => key), values: sorted.map(([, value]) => value) }
+})
 
 const request: fc.Arbitrary<Request> = fc.oneof(
   fc.record({ type: fc.constant('get root' as const), id, have: rootId, waitMs: fc.nat(30_000) }),
   fc.record({
     type: fc.constant('get blocks' as const),
     id,
-    links: fc.array(link, { minLength: 1, maxLength: 40 }),
-    bytesMax: fc.integer({ min: 1, max: 1024 * 1024 }),
+    root: node,
+    links,
+    bytesMax: budget,
   }),
+  fc.record({
+    type: fc.constant('get range' as const),
+    id,
+    root: node,
+    base: fc.option(node),
+    links,
+    bytesMax: budget,
+  }),
+  fc.record({
+    type: fc.constant('get patch' as const),
+    id,
+    from: node,
+    to: node,
+    after: fc.option(bytes(0, 40)),
+    until: fc.option(bytes(0, 40)),
+    bytesMax: budget,
+  }),
+  fc.record({ type: fc.constant('get have' as const), id, root: node, links }),
+  fc.record({ type: fc.constant('get peers' as const), id, addresses: fc.array(address, { maxLength: 8 }) }),
   fc.record({ type: fc.constant('tell' as const), signedRoot }),
 )
 const answer: fc.Arbitrary<Answer> = fc.oneof(
@@ -45,7 +83,11 @@ const answer: fc.Arbitrary<Answer> = fc.oneof(
     id,
     blocks: fc.array(fc.option(bytes(0, 300)), { minLength: 1, maxLength: 40 }),
   }),
-  fc.record({ type: fc.constant('refusal' as const), id, reason: fc.constantFrom('busy' as const, 'failed' as const) }),
+  fc.record({ type: fc.constant('range' as const), id, blocks: fc.array(bytes(0, 300), { maxLength: 40 }) }),
+  patch,
+  fc.record({ type: fc.constant('have' as const), id, has: fc.array(fc.boolean(), { minLength: 1, maxLength: 256 }) }),
+  fc.record({ type: fc.constant('peers' as const), id, addresses: fc.array(address, { maxLength: 32 }) }),
+  fc.record({ type: fc.constant('refusal' as const), id, reason: fc.constantFrom(...REASONS) }),
 )
 const hello = fc.record({
   type: fc.constant('hello' as const),
@@ -53,6 +95,7 @@ const hello = fc.record({
   author: bytes(32, 32),
   name: fc.stringMatching(/^[a-z0-9]{1,48}$/),
   have: rootId,
+  packings: fc.uniqueArray(fc.nat(255), { maxLength: 8 }).map((packings) => packings.toSorted((a, b) => a - b)),
 })
 const welcome = fc.oneof(
   fc.record({
@@ -64,7 +107,7 @@ const welcome = fc.oneof(
   fc.record({
     type: fc.constant('welcome' as const),
     version: fc.constant(1),
-    status: fc.constant('newest' as const),
+    status: fc.constantFrom('newest' as const, 'partial' as const),
     signedRoot,
   }),
 )

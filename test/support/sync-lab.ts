@@ -13,6 +13,7 @@ import {
   type HelloOptions,
   type NewestRoot,
   openSessions,
+  type ChannelDialer,
   type PeerDialer,
   ProviderSet,
   type PullReport,
@@ -27,7 +28,7 @@ import {
   type GetBlocks,
   type Request,
   type Welcome,
-} from '../../src/sync/messages.ts'
+} from '../../src/sync/wire/index.ts'
 import { BlockMap } from './blocks.ts'
 import { Random } from './random.ts'
 import { blockSet, treeOf, utf8 } from './tree-sets.ts'
@@ -114,7 +115,7 @@ export class Lab {
   }
 
   /** An honest peer: serves `published` from its own store. */
-  peer(name: string, published: Published, onTell?: (signedRoot: Uint8Array, peer: string) => void): PeerDialer {
+  peer(name: string, published: Published, onTell?: (signedRoot: Uint8Array, peer: string) => void): ChannelDialer {
     return createMemoryDialer(name, this.handlerOf(published, onTell), { from: 'puller' })
   }
 
@@ -132,7 +133,7 @@ export class Lab {
   }
 
   /** A peer that does what `script` says. */
-  scripted(name: string, script: (peer: ScriptedPeer) => Promise<void>): PeerDialer {
+  scripted(name: string, script: (peer: ScriptedPeer) => Promise<void>): ChannelDialer {
     return createMemoryDialer(name, (channel) => script(new ScriptedPeer(channel)), { from: 'puller' })
   }
 
@@ -141,7 +142,7 @@ export class Lab {
     name: string,
     published: Published,
     tamper: (answer: BlocksAnswer, request: GetBlocks) => MaybeAnswer | Promise<MaybeAnswer>,
-  ): PeerDialer {
+  ): ChannelDialer {
     return this.scripted(name, async (peer) => {
       await peer.welcome(published.newest.signedRoot)
       for await (const request of peer.requests()) {

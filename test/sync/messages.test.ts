@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isCoppiceError } from '../../src/errors.ts'
-import { decodeAnswer, decodeHello, decodeRequest, encodeMessage } from '../../src/sync/messages.ts'
+import { decodeAnswer, decodeHello, decodeRequest, encodeMessage } from '../../src/sync/wire/index.ts'
 import { assertDecodesStrictly, MESSAGE_KINDS } from '../support/message-properties.ts'
 import { assertProperty } from '../support/property.ts'
 

@@ -1,7 +1,7 @@
 /** Opening sessions: all peers at once but bounded, none thrown, nothing left open after an abort. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { type Channel, openSessions, type OpenedSessions, type PeerDialer } from '../../src/sync/index.ts'
+import { type Channel, openSessions, type OpenedSessions, type ChannelDialer } from '../../src/sync/index.ts'
 import { DIALS_MAX } from '../../src/sync/limits.ts'
 import { AUTHOR, Lab, NAME, never, publish } from '../support/sync-lab.ts'
 import { utf8 } from '../support/tree-sets.ts'
@@ -10,7 +10,7 @@ const test = suite('sync/open-sessions')
 const hello = { author: AUTHOR, name: NAME, have: null }
 const source = await publish([{ key: utf8('a'), value: utf8('1') }])
 
-function open(lab: Lab, dialers: readonly PeerDialer[], signal?: AbortSignal): Promise<OpenedSessions> {
+function open(lab: Lab, dialers: readonly ChannelDialer[], signal?: AbortSignal): Promise<OpenedSessions> {
   return lab.clock.run(openSessions(dialers, hello, { clock: lab.clock, signal }))
 }
 
@@ -72,7 +72,7 @@ test('an abort ends what was opened and gives its reason', async () => {
   const reason = new Error('enough')
   const channels: Channel[] = []
   const good = lab.peer('good', source)
-  const watched: PeerDialer = {
+  const watched: ChannelDialer = {
     name: 'good',
     open: async (signal) => {
       const channel = await good.open(signal)
@@ -93,7 +93,7 @@ test('an abort ends what was opened and gives its reason', async () => {
 test('a signal that has aborted opens nothing', async () => {
   const lab = new Lab()
   const reason = new Error('no')
-  const dialer: PeerDialer = { name: 'x', open: () => assert.unreachable() as never }
+  const dialer: ChannelDialer = { name: 'x', open: () => assert.unreachable() as never }
   assert.is(await open(lab, [dialer], AbortSignal.abort(reason)).catch((error: unknown) => error), reason)
 })
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { PATIENCE_MS, RATE_BYTES_PER_SECOND_MIN } from '../../src/sync/limits.ts'
-import { Patience } from '../../src/sync/patience.ts'
+import { Patience } from '../../src/sync/peers/patience.ts'
 import { assertProperty } from '../support/property.ts'
 
 const test = suite('sync/patience')

@@ -2,10 +2,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isCoppiceError } from '../../src/errors.ts'
-import { type Channel, createChannelPair, ProviderSet, serveChannel, Session } from '../../src/sync/index.ts'
+import { type Channel, createChannelPair, ProviderSet, serveChannel, ChannelSession } from '../../src/sync/index.ts'
 import { CHANNELS_MAX } from '../../src/sync/limits.ts'
-import { decodeAnswer, decodeRequest, decodeWelcome, encodeMessage, type Welcome } from '../../src/sync/messages.ts'
-import { Turnstile } from '../../src/sync/turnstile.ts'
+import { decodeAnswer, decodeRequest, decodeWelcome, encodeMessage, type Welcome } from '../../src/sync/wire/index.ts'
+import { Turnstile } from '../../src/sync/serving/turnstile.ts'
 import { AUTHOR, CountingStore, Lab, NAME, publish, rootId } from '../support/sync-lab.ts'
 import { utf8 } from '../support/tree-sets.ts'
 
@@ -46,14 +46,14 @@ class Bench {
     return { channel, served: serveChannel(theirs, this.set.handle) }
   }
 
-  async session(have: ReturnType<typeof rootId> | null = null): Promise<Session> {
-    const session = new Session(this.dial().channel, 'provider', this.lab.clock)
+  async session(have: ReturnType<typeof rootId> | null = null): Promise<ChannelSession> {
+    const session = new ChannelSession(this.dial().channel, 'provider', this.lab.clock)
     await session.hello({ author: AUTHOR, name: NAME, have })
     return session
   }
 }
 
-const HELLO = { type: 'hello', version: 1, author: AUTHOR, name: NAME, have: null } as const
+const HELLO = { type: 'hello', version: 1, author: AUTHOR, name: NAME, have: null, packings: [] } as const
 
 test('the welcome says same, newest or empty', async () => {
   const bench = new Bench()
@@ -81,7 +81,7 @@ test('a hello of a later version is answered with ours', async () => {
 test('a provider of a later version is named so', async () => {
   const [ours, theirs] = createChannelPair()
   await theirs.send(encodeMessage({ type: 'welcome', version: 2, status: 'version', signedRoot: null }))
-  const session = new Session(ours, 'new', new Lab().clock)
+  const session = new ChannelSession(ours, 'new', new Lab().clock)
   const error: unknown = await session
     .hello({ author: AUTHOR, name: NAME, have: null })
     .catch((thrown: unknown) => thrown)
@@ -137,7 +137,7 @@ test('a peer that answers waiting requests at once does not make the puller spin
       await channel.send(encodeMessage({ type: 'root', id: request.id, signedRoot }))
     }
   })
-  const session = new Session(ours, 'eager', clock)
+  const session = new ChannelSession(ours, 'eager', clock)
   await session.hello({ author: AUTHOR, name: NAME, have: null })
   const began = clock.now()
   const follow = async (): Promise<number> => {
@@ -192,7 +192,15 @@ test('one waiting root request per channel, blocks are answered meanwhile', asyn
     await channel.send(encodeMessage(HELLO))
     await channel.receive()
     await channel.send(encodeMessage({ type: 'get root', id: 1, have: source.newest.id, waitMs: 30_000 }))
-    await channel.send(encodeMessage({ type: 'get blocks', id: 2, links: [source.target.root], bytesMax: 1000 }))
+    await channel.send(
+      encodeMessage({
+        type: 'get blocks',
+        id: 2,
+        root: source.target.root,
+        links: [source.target.root],
+        bytesMax: 1000,
+      }),
+    )
     const answer = decodeAnswer((await channel.receive()) ?? new Uint8Array(0))
     assert.is(answer.type === 'blocks' && answer.id === 2 && answer.blocks[0] !== null, true)
     await channel.send(encodeMessage({ type: 'get root', id: 3, have: source.newest.id, waitMs: 30_000 }))
@@ -211,7 +219,7 @@ test('answers are the longest prefix that fits, and at least one block', async (
   const [channel, theirs] = createChannelPair()
   void serveChannel(theirs, lab.handlerOf(source))
   const ask = async (bytesMax: number): Promise<number> => {
-    await channel.send(encodeMessage({ type: 'get blocks', id: 0, links, bytesMax }))
+    await channel.send(encodeMessage({ type: 'get blocks', id: 0, root: source.target.root, links, bytesMax }))
     const answer = decodeAnswer((await channel.receive()) ?? new Uint8Array(0))
     return answer.type === 'blocks' ? answer.blocks.length : -1
   }

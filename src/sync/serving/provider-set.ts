@@ -1,8 +1,8 @@
 /** The databases one process serves: reads a channel's hello and hands the channel to the database it names. */
-import { bytesToHex } from '../bytes.ts'
-import type { Clock } from '../clock.ts'
-import { CoppiceError } from '../errors.ts'
-import type { Channel } from './channel.ts'
+import { bytesToHex } from '../../bytes.ts'
+import type { Clock } from '../../clock.ts'
+import { CoppiceError } from '../../errors.ts'
+import type { Channel } from '../channel.ts'
 import {
   ANSWERS_AT_ONCE,
   ANSWERS_WAITING_MAX,
@@ -10,8 +10,8 @@ import {
   HELLO_TIMEOUT_MS,
   IDLE_MS,
   PROTOCOL_VERSION,
-} from './limits.ts'
-import { decodeHello, encodeMessage, type WelcomeStatus } from './messages.ts'
+} from '../limits.ts'
+import { decodeHello, encodeMessage, type WelcomeStatus } from '../wire/index.ts'
 import { type ChannelActivity, Provider, type ProviderOptions } from './provider.ts'
 import { Turnstile } from './turnstile.ts'
 

@@ -3,7 +3,7 @@
  * arrives: a second per answer, and the time its bytes take at the minimum rate. So a peer at that rate is never dropped,
  * however small or large its answers are, and one below it is, however it spreads its bytes.
  */
-import { ANSWER_ALLOWANCE_MS, PATIENCE_MS, RATE_BYTES_PER_SECOND_MIN, WATCH_INTERVAL_MS } from './limits.ts'
+import { ANSWER_ALLOWANCE_MS, PATIENCE_MS, RATE_BYTES_PER_SECOND_MIN, WATCH_INTERVAL_MS } from '../limits.ts'
 
 /** What happened since the last look. */
 export interface Observation {

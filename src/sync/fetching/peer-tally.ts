@@ -1,7 +1,7 @@
 /** What became of each peer of one fetch: the counts behind a PullReport. */
-import { HEDGE_AFTER_MS } from './limits.ts'
-import type { PeerOutcome, PeerReport, Traffic } from './report.ts'
-import type { Session } from './session.ts'
+import { HEDGE_AFTER_MS } from '../limits.ts'
+import type { PeerOutcome, PeerReport, Traffic } from '../report.ts'
+import type { Session } from '../peers/session.ts'
 
 /** What a peer owed at the end: for how long, and for how long it had not sent anything. */
 export interface Debt {

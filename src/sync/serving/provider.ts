@@ -6,14 +6,10 @@
  *
  * A channel has one request worked on and one answer in memory; what else it sends stays unread, and its sender waits.
  */
-import type { Clock } from '../clock.ts'
-import { CoppiceError } from '../errors.ts'
-import { type Link, matchesLink } from '../link.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import { NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../prolly/index.ts'
-import type { CompleteRecord, Store } from '../store/interface.ts'
-import { FILE_NODE_BYTES_MAX } from '../unixfs/index.ts'
-import type { Channel } from './channel.ts'
+import type { Clock } from '../../clock.ts'
+import { CoppiceError } from '../../errors.ts'
+import type { MaybePromise } from '../../maybe-promise.ts'
+import type { Channel } from '../channel.ts'
 import {
   ANSWERS_AT_ONCE,
   ANSWERS_WAITING_MAX,
@@ -21,16 +17,21 @@ import {
   PROTOCOL_VERSION,
   TELL_INTERVAL_MS,
   TELLS_BURST,
-} from './limits.ts'
+} from '../limits.ts'
 import {
   decodeRequest,
   encodeMessage,
-  type GetBlocks,
+  type Answer,
   type GetRoot,
   type Hello,
   type Message,
+  type Request,
   type RootId,
-} from './messages.ts'
+  type Tell,
+} from '../wire/index.ts'
+import { answerBlocks } from './blocks.ts'
+import { answerHave } from './have.ts'
+import type { ServedTrees } from './served-trees.ts'
 import { Turnstile } from './turnstile.ts'
 
 /** The newest signed root of a database, as its owner keeps it. */
@@ -41,11 +42,10 @@ export interface NewestRoot {
   readonly kept?: unknown
 }
 
-export interface ProviderOptions {
+export interface ProviderOptions extends ServedTrees {
   /** The author's key, 32 bytes. */
   readonly author: Uint8Array
   readonly name: string
-  readonly store: Pick<Store, 'getComplete' | 'getMany'>
   /** Undefined while nothing has been signed. */
   readonly newest: () => MaybePromise<NewestRoot | undefined>
   /** Resolves when {@link newest} may have another answer; rejects with the signal's reason when it aborts. */
@@ -53,8 +53,6 @@ export interface ProviderOptions {
   readonly clock: Clock
   /** Called with a signed root that a peer calls newer: unverified, at most a few per channel. Must not throw. */
   readonly onTell?: (signedRoot: Uint8Array, peer: string) => void
-  /** Called with a block whose bytes no longer have its hash: the store is damaged. Must not throw. */
-  readonly onDamage?: (link: Link) => void
   /** Shared by the providers of one process, so that all their channels take turns. */
   readonly turnstile?: Turnstile
 }
@@ -66,9 +64,6 @@ export interface ChannelActivity {
   /** It waits for a root. */
   isWaiting: boolean
 }
-
-/** Links looked up together. */
-const LOOKUP_LINKS = 32
 
 export class Provider {
   readonly author: Uint8Array
@@ -139,74 +134,30 @@ class Service {
       if (frame === undefined) return
       this.#activity.at = this.#options.clock.now()
       const request = decodeRequest(frame)
-      if (request.type === 'get blocks') await this.#sendBlocks(request)
+      if (request.type === 'tell') this.#takeTell(request.signedRoot)
       else if (request.type === 'get root') await this.#sendRoot(request)
-      else this.#takeTell(request.signedRoot)
+      else await this.#sendAnswer(request)
     }
   }
 
-  async #sendBlocks(request: GetBlocks): Promise<void> {
+  /** Answers are read in turn with those of all channels, and sent while the next channel's is read. */
+  async #sendAnswer(request: DataRequest): Promise<void> {
     const { id } = request
     let frame: Uint8Array | undefined
     try {
-      frame = await this.#turnstile.run(async () =>
-        encodeMessage({ type: 'blocks', id, blocks: await this.#readBlocks(request) }),
-      )
+      frame = await this.#turnstile.run(async () => encodeMessage(await answer(request, this.#options)))
     } catch (error) {
       await this.#send({ type: 'refusal', id, reason: 'failed' })
       throw error
     }
     if (frame === undefined) return this.#send({ type: 'refusal', id, reason: 'busy' })
+    this.#bytesThisTurn += frame.length
     const sent = this.#channel.send(frame)
     // A peer may take half a minute for each 64 KiB: what the channel holds is enough.
     frame = undefined
     await sent
     this.#activity.at = this.#options.clock.now()
     await this.#breathe()
-  }
-
-  /** The longest prefix that fits. Memory is the budget and at most one batch of lookups of the same size. */
-  async #readBlocks({ links, bytesMax }: GetBlocks): Promise<(Uint8Array | null)[]> {
-    const blocks: (Uint8Array | null)[] = []
-    let room = bytesMax
-    while (blocks.length < links.length) {
-      const batch = await this.#lookUp(links.slice(blocks.length, blocks.length + LOOKUP_LINKS), room)
-      const known = batch.filter((link) => link !== undefined)
-      let found = known.length === 0 ? [] : this.#options.store.getMany(known)
-      if (found instanceof Promise) found = await found
-      let next = 0
-      for (const link of batch) {
-        const bytes = link === undefined ? null : this.#intact(link, found[next++])
-        const length = bytes?.length ?? 0
-        if (length > room && blocks.length > 0) return blocks
-        blocks.push(bytes)
-        room -= length
-        this.#bytesThisTurn += length
-      }
-      if (room < 0) return blocks
-    }
-    return blocks
-  }
-
-  /** The served ones among `links`, undefined for the others; ends where what is known to fit may be more than `room`. */
-  async #lookUp(links: readonly Link[], room: number): Promise<(Link | undefined)[]> {
-    const batch: (Link | undefined)[] = []
-    let left = room
-    for (const link of links) {
-      let record = this.#options.store.getComplete(link)
-      if (record instanceof Promise) record = await record
-      if (record !== undefined) left -= lengthOf(record)
-      if (left < 0 && batch.length > 0) return batch
-      batch.push(record === undefined ? undefined : link)
-    }
-    return batch
-  }
-
-  #intact(link: Link, bytes: Uint8Array | undefined): Uint8Array | null {
-    if (bytes === undefined) return null
-    if (bytes.length <= RAW_VALUE_BYTES_MAX && matchesLink(link, bytes)) return bytes
-    this.#options.onDamage?.(link)
-    return null
   }
 
   async #sendRoot(request: GetRoot): Promise<void> {
@@ -288,10 +239,17 @@ class Service {
   }
 }
 
-/** At most so many bytes has the block. A record of a value's block says its height where nodes say their entries. */
-function lengthOf({ level, entries, bytes }: CompleteRecord): number {
-  if (level >= 0) return Math.min(bytes, NODE_BYTES_MAX)
-  return entries > 0 ? FILE_NODE_BYTES_MAX : bytes
+type DataRequest = Exclude<Request, GetRoot | Tell>
+
+async function answer(request: DataRequest, trees: ServedTrees): Promise<Answer> {
+  switch (request.type) {
+    case 'get blocks':
+      return await answerBlocks(request, trees)
+    case 'get have':
+      return await answerHave(request, trees)
+    default:
+      return { type: 'refusal', id: request.id, reason: 'gone' }
+  }
 }
 
 function isSame(a: RootId, b: RootId): boolean {

@@ -8,8 +8,8 @@
  * it. Places are looked at depth first and only while few internal nodes are under way, so that what is remembered is
  * bounded by those and not by the tree: about INTERNAL_NODES_MAX times the children of a node.
  */
-import { copyBytes, EMPTY_BYTES } from '../bytes.ts'
-import { type Link, linkMapKey, matchesLink } from '../link.ts'
+import { copyBytes, EMPTY_BYTES } from '../../bytes.ts'
+import { type Link, linkMapKey, matchesLink } from '../../link.ts'
 import {
   childClaim,
   type Format,
@@ -23,9 +23,9 @@ import {
   type TreeRef,
   valueRecord,
   type VerifiedNode,
-} from '../prolly/index.ts'
-import { childPlace, rootPlace } from '../unixfs/index.ts'
-import { BYTES_PER_TURN, INTERNAL_NODES_MAX, READY_BLOCKS_MAX, SHARED_PLACES_MAX } from './limits.ts'
+} from '../../prolly/index.ts'
+import { childPlace, rootPlace } from '../../unixfs/index.ts'
+import { BYTES_PER_TURN, INTERNAL_NODES_MAX, READY_BLOCKS_MAX, SHARED_PLACES_MAX } from '../limits.ts'
 import {
   bytesMaxOf,
   likelyBytes,

@@ -2,12 +2,12 @@
  * Opens a session to each of some peers, several at once. One good peer is enough to go on, so the rest gets only a
  * little longer than the first: a dead or silent one must not delay every pull.
  */
-import type { Clock } from '../clock.ts'
-import { isCoppiceError } from '../errors.ts'
-import type { PeerDialer } from './channel.ts'
-import { DIALS_MAX, STRAGGLER_MS } from './limits.ts'
-import type { PeerReport } from './report.ts'
-import { type HelloOptions, Session } from './session.ts'
+import type { Clock } from '../../clock.ts'
+import { CoppiceError } from '../../errors.ts'
+import { DIALS_MAX, STRAGGLER_MS } from '../limits.ts'
+import type { PeerReport } from '../report.ts'
+import { ChannelSession } from './channel-session.ts'
+import type { Fault, HelloOptions, PeerDialer, Session } from './session.ts'
 
 export interface OpenOptions {
   readonly clock: Clock
@@ -76,8 +76,13 @@ class Opening implements OpenedSessions {
     if (this.#signal.aborted) return this.#note(dialer, undefined, 'others answered first')
     let session: Session | undefined
     try {
-      session = new Session(await dialer.open(this.#signal), dialer.name, this.#clock)
-      await this.#sayHello(session)
+      if ('openSession' in dialer) {
+        session = await dialer.openSession(this.#hello, { clock: this.#clock, signal: this.#signal })
+      } else {
+        const channelSession = new ChannelSession(await dialer.open(this.#signal), dialer.name, this.#clock)
+        session = channelSession
+        await this.#sayHello(channelSession)
+      }
       this.sessions.push(session)
       if (this.sessions.length === 1) void this.#cutOffStragglers()
     } catch (error) {
@@ -85,7 +90,7 @@ class Opening implements OpenedSessions {
     }
   }
 
-  async #sayHello(session: Session): Promise<void> {
+  async #sayHello(session: ChannelSession): Promise<void> {
     const onCutoff = (): void => session.fail('silent', 'did not answer the hello in time')
     this.#signal.addEventListener('abort', onCutoff, { once: true })
     try {
@@ -109,7 +114,7 @@ class Opening implements OpenedSessions {
   #note(dialer: PeerDialer, session: Session | undefined, reason: string, error?: unknown): void {
     if (this.#cutoff.signal.aborted) this.late.push(dialer)
     const { bytesReceived, bytesSent } = session?.traffic ?? { bytesReceived: 0, bytesSent: 0 }
-    const fault = session?.end?.fault ?? (isCoppiceError(error, 'PEER_PROTOCOL') ? 'protocol' : 'unreachable')
+    const fault = session?.end?.fault ?? faultOf(error)
     this.failed.push({
       peer: session?.peer,
       name: dialer.name,
@@ -120,4 +125,11 @@ class Opening implements OpenedSessions {
       bytesSent,
     })
   }
+}
+
+/** Why no session came about. */
+function faultOf(error: unknown): Fault {
+  if (!(error instanceof CoppiceError)) return 'unreachable'
+  const { fault } = error.details as { readonly fault?: Fault }
+  return fault ?? (error.code === 'PEER_PROTOCOL' ? 'protocol' : 'unreachable')
 }

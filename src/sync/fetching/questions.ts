@@ -1,8 +1,8 @@
 /** The questions of one fetch that have no answer yet: who owes them, for how long, and whom else to ask. */
 import type { Want } from './frontier.ts'
-import { HEDGE_AFTER_MS } from './limits.ts'
+import { HEDGE_AFTER_MS } from '../limits.ts'
 import type { Debt } from './peer-tally.ts'
-import type { Session } from './session.ts'
+import type { Session } from '../peers/session.ts'
 
 /** Blocks asked of one peer together. */
 export interface Question {

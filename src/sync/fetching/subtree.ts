@@ -2,11 +2,11 @@
  * A verified block whose parts are being completed, a node of the tree or of a value's file: what is still missing below
  * it, and what its completeness record will say (tree.md, 4).
  */
-import { copyBytes, EMPTY_BYTES } from '../bytes.ts'
-import { formatLink } from '../link.ts'
-import { type NodeClaim, valueRecord, type VerifiedNode } from '../prolly/index.ts'
-import type { CompleteRecord } from '../store/interface.ts'
-import type { FileBlock } from '../unixfs/index.ts'
+import { copyBytes, EMPTY_BYTES } from '../../bytes.ts'
+import { formatLink } from '../../link.ts'
+import { type NodeClaim, valueRecord, type VerifiedNode } from '../../prolly/index.ts'
+import type { CompleteRecord } from '../../store/interface.ts'
+import type { FileBlock } from '../../unixfs/index.ts'
 
 /** A step from the root: the block, and which child of its parent, or which row of its leaf, it is. */
 export interface PathStep {

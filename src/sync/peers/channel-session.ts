@@ -3,13 +3,12 @@
  * the peer's manners are watched. It decides only what can be decided without knowing the tree: whether the peer keeps
  * the protocol (protocol.md, 8) and is fast enough. A peer at fault is dropped once, with its first fault as the reason.
  */
-import { equalBytes } from '../bytes.ts'
-import type { Clock } from '../clock.ts'
-import { CoppiceError, type ErrorCode, isCoppiceError } from '../errors.ts'
-import { ANSWER_BYTES_MAX } from '../limits.ts'
-import { CODEC_DAG_CBOR, type Link, linkCodec } from '../link.ts'
-import { NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../prolly/index.ts'
-import type { Channel } from './channel.ts'
+import { equalBytes } from '../../bytes.ts'
+import type { Clock } from '../../clock.ts'
+import { CoppiceError, type ErrorCode, isCoppiceError } from '../../errors.ts'
+import { ANSWER_BYTES_MAX } from '../../limits.ts'
+import type { Link } from '../../link.ts'
+import type { Channel } from '../channel.ts'
 import {
   BUSY_MS_MAX,
   NEWS_INTERVAL_MS,
@@ -19,7 +18,7 @@ import {
   SIGNED_ROOT_BYTES_MAX,
   WAIT_MS_MAX,
   WATCH_INTERVAL_MS,
-} from './limits.ts'
+} from '../limits.ts'
 import {
   type Answer,
   decodeAnswer,
@@ -28,32 +27,24 @@ import {
   type Message,
   type RootId,
   type Welcome,
-} from './messages.ts'
+} from '../wire/index.ts'
+import { judgeAnswer, type Question } from './answer-rules.ts'
 import { Patience } from './patience.ts'
-import type { PeerOutcome, Traffic } from './report.ts'
-
-/** Outcomes for which a peer is dropped. */
-export type Fault = Exclude<PeerOutcome, 'used' | 'unused' | 'outdated' | 'empty'>
-
-/** Why a session ended. */
-export interface SessionEnd {
-  readonly fault: Fault
-  readonly error: CoppiceError
-}
-
-export interface HelloOptions {
-  readonly author: Uint8Array
-  readonly name: string
-  /** The newest signed root the puller has; null for a new replica. */
-  readonly have: RootId | null
-}
-
-/** Blocks of a prefix of the links; null: not there. */
-export type Blocks = readonly (Uint8Array | null)[]
+import type { Traffic } from '../report.ts'
+import type {
+  Blocks,
+  Fault,
+  HelloOptions,
+  PatchPage,
+  PatchQuestion,
+  RangeQuestion,
+  Refused,
+  Session,
+  SessionEnd,
+} from './session.ts'
 
 interface Waiting {
-  /** Undefined for a question about roots. */
-  readonly links: readonly Link[] | undefined
+  readonly question: Question
   /** When the answer is due at all: a root request may wait. */
   readonly dueAt: number
   readonly resolve: (answer: Answer) => void
@@ -72,10 +63,8 @@ const FAULT_CODES: Readonly<Record<Fault, ErrorCode>> = {
   unreachable: 'PEER_UNREACHABLE',
 }
 
-export class Session {
-  /** The peer's id. */
+export class ChannelSession implements Session {
   readonly peer: string
-  /** As it was dialled. */
   readonly name: string
   readonly #channel: Channel
   readonly #clock: Clock
@@ -102,17 +91,14 @@ export class Session {
     this.name = name
   }
 
-  /** The newest signed root the peer has shown on this channel, unverified. */
   get announced(): Uint8Array | undefined {
     return this.#announced
   }
 
-  /** The answer to the hello: `same` means that the peer's newest is what the hello has. */
   get status(): Welcome['status'] {
     return this.#status
   }
 
-  /** Why the session ended; undefined while it lives. */
   get end(): SessionEnd | undefined {
     return this.#end
   }
@@ -121,20 +107,17 @@ export class Session {
     return this.#end === undefined && !this.#over.signal.aborted
   }
 
-  /** Questions for blocks that wait for their answer. */
-  get blockRequests(): number {
+  get openQuestions(): number {
     let count = 0
-    for (const { links } of this.#waiting.values()) if (links !== undefined) count++
+    for (const { question } of this.#waiting.values()) if (question.type !== 'get root') count++
     return count
   }
 
-  /** Bytes and questions of the whole session. */
   get traffic(): Traffic {
     const { bytesReceived, bytesSent } = this.#channel
     return { bytesReceived, bytesSent, requests: this.#requests }
   }
 
-  /** Bytes and questions since the last call: those of the hello belong to the first pull. */
   takeTraffic(): Traffic {
     const now = this.traffic
     const before = this.#taken
@@ -156,29 +139,39 @@ export class Session {
     void this.#receive()
     void this.#watch()
     this.#requests++
-    this.#post({ type: 'hello', version: PROTOCOL_VERSION, ...options })
+    this.#post({ type: 'hello', version: PROTOCOL_VERSION, ...options, packings: [] })
     await this.#welcome.promise
   }
 
-  /**
-   * Asks for blocks: 1..REQUEST_LINKS_MAX links. Undefined: the peer is busy, ask again later.
-   * @throws {CoppiceError} the error of {@link end}, when the session ends before the answer.
-   */
-  async getBlocks(links: readonly Link[]): Promise<Blocks | undefined> {
-    const answer = await this.#ask(links, 0, (id) => ({ type: 'get blocks', id, links, bytesMax: ANSWER_BYTES_MAX }))
-    return answer.type === 'blocks' ? answer.blocks : undefined
+  async getBlocks(root: Link, links: readonly Link[]): Promise<Blocks | Refused> {
+    const answer = await this.#ask({ type: 'get blocks', id: this.#newId(), root, links, bytesMax: ANSWER_BYTES_MAX })
+    return answer.type === 'blocks' ? answer.blocks : refused(answer)
   }
 
-  /**
-   * Asks for the newest signed root above `have`, which the provider may hold back for `waitMs` until there is one.
-   * Undefined: nothing newer, or, when waiting, what it has shown before. What comes is unverified. Whoever asks in a loop with
-   * `waitMs` above 0 is not made to spin by a peer that answers at once.
-   * @throws {CoppiceError} as {@link getBlocks}.
-   */
+  async getRange(question: RangeQuestion): Promise<readonly Uint8Array[] | Refused> {
+    const answer = await this.#ask({ type: 'get range', id: this.#newId(), ...question, bytesMax: ANSWER_BYTES_MAX })
+    return answer.type === 'range' ? answer.blocks : refused(answer)
+  }
+
+  async getPatch(question: PatchQuestion): Promise<PatchPage | Refused> {
+    const answer = await this.#ask({ type: 'get patch', id: this.#newId(), ...question })
+    return answer.type === 'patch' ? answer : refused(answer)
+  }
+
+  async getHave(root: Link, links: readonly Link[]): Promise<readonly boolean[] | Refused> {
+    const answer = await this.#ask({ type: 'get have', id: this.#newId(), root, links })
+    return answer.type === 'have' ? answer.has : refused(answer)
+  }
+
+  async getPeers(addresses: readonly string[]): Promise<readonly string[] | Refused> {
+    const answer = await this.#ask({ type: 'get peers', id: this.#newId(), addresses })
+    return answer.type === 'peers' ? answer.addresses : refused(answer)
+  }
+
   async getRoot(have: RootId | null, waitMs: number): Promise<Uint8Array | undefined> {
     const wait = Math.min(Math.max(0, Math.floor(waitMs)), WAIT_MS_MAX)
     const until = this.#clock.now() + wait
-    const answer = await this.#ask(undefined, wait, (id) => ({ type: 'get root', id, have, waitMs: wait }))
+    const answer = await this.#ask({ type: 'get root', id: this.#newId(), have, waitMs: wait }, wait)
     const shown = answer.type === 'root' ? (answer.signedRoot ?? undefined) : undefined
     if (wait === 0) {
       this.#announced = shown ?? this.#announced
@@ -194,7 +187,6 @@ export class Session {
     return shown
   }
 
-  /** Tells the peer of a newer signed root than it has shown. A hint: nothing comes back. */
   tell(signedRoot: Uint8Array): void {
     if (signedRoot.length < 1 || signedRoot.length > SIGNED_ROOT_BYTES_MAX) {
       throw new RangeError(`signed root: expected 1..${SIGNED_ROOT_BYTES_MAX} bytes, got ${signedRoot.length}`)
@@ -202,7 +194,6 @@ export class Session {
     if (this.isOpen) this.#post({ type: 'tell', signedRoot })
   }
 
-  /** Drops the peer for a fault; the first one stands. What it owes is given back to whoever asked. */
   fail(fault: Fault, reason: string, cause?: unknown): void {
     if (!this.isOpen) return
     const details = { peer: this.peer, name: this.name, fault }
@@ -212,7 +203,6 @@ export class Session {
     this.#channel.abort(error)
   }
 
-  /** Ends the session in good manners. Idempotent. */
   async close(): Promise<void> {
     if (!this.isOpen) return
     this.#settle(new CoppiceError('PEER_UNREACHABLE', `peer ${this.name}: the session was closed`))
@@ -226,14 +216,18 @@ export class Session {
     this.#waiting.clear()
   }
 
-  #ask(links: readonly Link[] | undefined, waitMs: number, message: (id: number) => Message): Promise<Answer> {
-    if (!this.isOpen) return Promise.reject(this.#over.signal.reason as Error)
+  #newId(): number {
     const id = this.#nextId
     this.#nextId = (this.#nextId + 1) % 0x100000000
+    return id
+  }
+
+  #ask(question: Question, waitMs = 0): Promise<Answer> {
+    if (!this.isOpen) return Promise.reject(this.#over.signal.reason as Error)
     this.#requests++
     const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-    this.#waiting.set(id, { links, dueAt: this.#clock.now() + waitMs, resolve, reject })
-    this.#post(message(id))
+    this.#waiting.set(question.id, { question, dueAt: this.#clock.now() + waitMs, resolve, reject })
+    this.#post(question)
     return promise
   }
 
@@ -274,23 +268,12 @@ export class Session {
   #onAnswer(answer: Answer): void {
     const waiting = this.#waiting.get(answer.id)
     if (waiting === undefined) return this.fail('protocol', `answered question ${answer.id}, which is not open`)
-    const { links } = waiting
-    const expected = links === undefined ? 'root' : 'blocks'
-    if (answer.type !== expected && answer.type !== 'refusal') {
-      return this.fail('protocol', `answered with ${answer.type} where ${expected} was asked for`)
-    }
-    let earns = true
-    if (answer.type === 'blocks' && links !== undefined) {
-      const bytes = totalBytes(answer.blocks)
-      const broken = brokenRule(answer.blocks, bytes, links)
-      if (broken !== undefined) return this.fail('protocol', broken)
-      // Feeding one block at a time earns no patience beyond what its bytes do.
-      earns = answer.blocks.length === links.length || bytes >= ANSWER_BYTES_MAX / 2
-    }
+    const { broken, earns } = judgeAnswer(waiting.question, answer)
+    if (broken !== undefined) return this.fail('protocol', broken)
     if (answer.type === 'refusal' && answer.reason === 'failed') {
       return this.fail('incomplete', 'cannot read its own store')
     }
-    if (answer.type === 'refusal') {
+    if (answer.type === 'refusal' && answer.reason === 'busy') {
       this.#busySince ??= this.#clock.now()
       const busyMs = this.#clock.now() - this.#busySince
       if (busyMs >= BUSY_MS_MAX) return this.fail('busy', `has been busy for ${Math.floor(busyMs / 1000)} s`)
@@ -339,23 +322,6 @@ export class Session {
   }
 }
 
-function totalBytes(blocks: Blocks): number {
-  let bytes = 0
-  for (const block of blocks) bytes += block?.length ?? 0
-  return bytes
-}
-
-/**
- * What is wrong with an answer's size, if anything. A provider sends the longest prefix that fits the budget, so one
- * that stops early is found out, as far as the format alone bounds the next block: what the author says of its size
- * must not decide over a peer.
- */
-function brokenRule(blocks: Blocks, bytes: number, links: readonly Link[]): string | undefined {
-  if (blocks.length > links.length) return `sent ${blocks.length} blocks where ${links.length} were asked for`
-  if (bytes > ANSWER_BYTES_MAX && blocks.length > 1) return `sent ${bytes} bytes where ${ANSWER_BYTES_MAX} were allowed`
-  const next = links[blocks.length]
-  if (next === undefined) return undefined
-  const nextMax = linkCodec(next) === CODEC_DAG_CBOR ? NODE_BYTES_MAX : RAW_VALUE_BYTES_MAX
-  if (bytes + nextMax > ANSWER_BYTES_MAX) return undefined
-  return `sent ${blocks.length} of ${links.length} blocks though more would fit`
+function refused(answer: Answer): Refused {
+  return answer.type === 'refusal' && answer.reason === 'gone' ? 'gone' : 'busy'
 }

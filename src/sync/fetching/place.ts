@@ -1,6 +1,6 @@
 /** Places of a tree where a block is wanted, and the claims under which it is verified there. */
-import { CoppiceError } from '../errors.ts'
-import { formatLink, type Link } from '../link.ts'
+import { CoppiceError } from '../../errors.ts'
+import { formatLink, type Link } from '../../link.ts'
 import {
   type Format,
   type NodeClaim,
@@ -11,8 +11,8 @@ import {
   verifyHeldValueBlock,
   verifyNode,
   verifyValueBlock,
-} from '../prolly/index.ts'
-import { blockLength, childCount, type FileBlock } from '../unixfs/index.ts'
+} from '../../prolly/index.ts'
+import { blockLength, childCount, type FileBlock } from '../../unixfs/index.ts'
 import type { Incomplete, Subtree } from './subtree.ts'
 
 /** Where a node is wanted. */

@@ -6,18 +6,18 @@
  * The root is not switched here: when this returns, the tree is wholly in the store and recorded, and the caller makes
  * it current. When it throws, what was verified so far is in the store too, and the next pull goes on from there.
  */
-import type { Clock } from '../clock.ts'
-import { CoppiceError, isCoppiceError } from '../errors.ts'
-import { ANSWER_BYTES_MAX, REQUEST_LINKS_MAX } from '../limits.ts'
-import { formatLink, type Link } from '../link.ts'
-import type { Format, TreeRef } from '../prolly/index.ts'
+import type { Clock } from '../../clock.ts'
+import { CoppiceError, isCoppiceError } from '../../errors.ts'
+import { ANSWER_BYTES_MAX, REQUEST_LINKS_MAX } from '../../limits.ts'
+import { formatLink, type Link } from '../../link.ts'
+import type { Format, TreeRef } from '../../prolly/index.ts'
 import { Bell } from './bell.ts'
 import { Frontier, type Want } from './frontier.ts'
-import { BLOCK_REQUESTS_PER_PEER, BUSY_WAIT_MS, BYTES_PER_TURN, HEDGE_AFTER_MS } from './limits.ts'
+import { BLOCK_REQUESTS_PER_PEER, BUSY_WAIT_MS, BYTES_PER_TURN, HEDGE_AFTER_MS } from '../limits.ts'
 import { describePeers, PeerTally } from './peer-tally.ts'
 import { type Question, Questions } from './questions.ts'
-import type { PeerReport, PullProgress, PullReport } from './report.ts'
-import type { Blocks, Session } from './session.ts'
+import type { PeerReport, PullProgress, PullReport } from '../report.ts'
+import type { Blocks, Session } from '../peers/session.ts'
 import { type PullStore, VerifiedWriter } from './verified-writer.ts'
 
 /** The tree to fetch, as an accepted signed root names it. */
@@ -178,7 +178,7 @@ class TreeFetch {
   #nextQuestion(session: Session): Question | undefined {
     // A session may still owe answers to an earlier pull. Whoever has not sent anything yet can hold up one question only.
     const atOnce = this.#tally.isProven(session) ? BLOCK_REQUESTS_PER_PEER : 1
-    if (!this.#mayAsk(session) || session.blockRequests >= atOnce) return undefined
+    if (!this.#mayAsk(session) || session.openQuestions >= atOnce) return undefined
     const lacks = (want: Want): boolean => this.#lacks(session, want)
     const wants = this.#frontier.take(this.#share(), ANSWER_BYTES_MAX, lacks)
     if (wants.length > 0) return this.#question(session, wants, 0)
@@ -225,7 +225,7 @@ class TreeFetch {
     if (this.#tally.isProven(session)) return false
     return this.#sessions.some((other) => {
       if (other === debtor || !this.#mayAsk(other) || !this.#tally.isProven(other)) return false
-      return other.blockRequests < BLOCK_REQUESTS_PER_PEER && !wants.some((want) => this.#lacks(other, want))
+      return other.openQuestions < BLOCK_REQUESTS_PER_PEER && !wants.some((want) => this.#lacks(other, want))
     })
   }
 
@@ -260,7 +260,11 @@ class TreeFetch {
     const { session, wants } = question
     this.#questions.add(question)
     try {
-      return await session.getBlocks(wants.map((want) => want.link))
+      const blocks = await session.getBlocks(
+        this.#target.root,
+        wants.map((want) => want.link),
+      )
+      return typeof blocks === 'string' ? undefined : blocks
     } catch (error) {
       if (session.isOpen) throw error
       return undefined

@@ -6,10 +6,10 @@
  *
  * Unlike store/staging.ts, which keeps references for one commit at the end, records go in as early as they are true.
  */
-import { type Block, type Link, linkMapKey } from '../link.ts'
-import type { MaybePromise } from '../maybe-promise.ts'
-import type { CompleteRecord, Store } from '../store/interface.ts'
-import { WRITE_BYTES_MAX } from './limits.ts'
+import { type Block, type Link, linkMapKey } from '../../link.ts'
+import type { MaybePromise } from '../../maybe-promise.ts'
+import type { CompleteRecord, Store } from '../../store/interface.ts'
+import { WRITE_BYTES_MAX } from '../limits.ts'
 
 /** What the writer needs of a store. */
 export type PullStore = Pick<Store, 'get' | 'getComplete' | 'write'>

@@ -1,0 +1,98 @@
+/**
+ * Which answers to a question keep the protocol, as far as that can be said without knowing the tree (protocol.md, 8). What
+ * the author says of sizes must not decide over a peer, so only the format's own bounds count.
+ */
+import { compareBytes } from '../../bytes.ts'
+import { ANSWER_BYTES_MAX } from '../../limits.ts'
+import { CODEC_DAG_CBOR, linkCodec } from '../../link.ts'
+import { NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../../prolly/index.ts'
+import type {
+  Answer,
+  BlocksAnswer,
+  GetBlocks,
+  GetPatch,
+  PatchAnswer,
+  RangeAnswer,
+  Request,
+  Tell,
+} from '../wire/index.ts'
+
+/** What is answered. */
+export type Question = Exclude<Request, Tell>
+
+export interface Judgement {
+  /** The broken rule, for people. */
+  readonly broken?: string
+  /** Whether the answer counts for the peer's patience beyond its bytes: feeding crumbs must not. */
+  readonly earns: boolean
+}
+
+const ANSWERS: Readonly<Record<Question['type'], Answer['type']>> = {
+  'get root': 'root',
+  'get blocks': 'blocks',
+  'get range': 'range',
+  'get patch': 'patch',
+  'get have': 'have',
+  'get peers': 'peers',
+}
+
+export function judgeAnswer(question: Question, answer: Answer): Judgement {
+  const expected = ANSWERS[question.type]
+  if (answer.type === 'refusal') return { earns: true }
+  if (answer.type !== expected) {
+    return { broken: `answered with ${answer.type} where ${expected} was asked for`, earns: false }
+  }
+  if (question.type === 'get blocks' && answer.type === 'blocks') return judgeBlocks(question, answer)
+  if (question.type === 'get range' && answer.type === 'range') return judgeRange(question.bytesMax, answer)
+  if (question.type === 'get patch' && answer.type === 'patch') return judgePatch(question, answer)
+  if (question.type === 'get have' && answer.type === 'have' && answer.has.length !== question.links.length) {
+    return { broken: `sent ${answer.has.length} flags where ${question.links.length} were asked for`, earns: false }
+  }
+  return { earns: true }
+}
+
+/** A provider sends the longest prefix that fits the budget, so one that stops early is found out. */
+function judgeBlocks({ links, bytesMax }: GetBlocks, { blocks }: BlocksAnswer): Judgement {
+  const bytes = totalBytes(blocks)
+  const earns = blocks.length === links.length || bytes >= ANSWER_BYTES_MAX / 2
+  if (blocks.length > links.length) {
+    return { broken: `sent ${blocks.length} blocks where ${links.length} were asked for`, earns }
+  }
+  if (bytes > bytesMax && blocks.length > 1) return { broken: tooMany(bytes, bytesMax), earns }
+  const next = links[blocks.length]
+  if (next === undefined) return { earns }
+  const nextMax = linkCodec(next) === CODEC_DAG_CBOR ? NODE_BYTES_MAX : RAW_VALUE_BYTES_MAX
+  if (bytes + nextMax > bytesMax) return { earns }
+  return { broken: `sent ${blocks.length} of ${links.length} blocks though more would fit`, earns }
+}
+
+function judgeRange(bytesMax: number, { blocks }: RangeAnswer): Judgement {
+  const bytes = totalBytes(blocks)
+  const earns = true
+  return bytes > bytesMax && blocks.length > 1 ? { broken: tooMany(bytes, bytesMax), earns } : { earns }
+}
+
+/** The order of the keys was checked when they were decoded. */
+function judgePatch({ after, until, bytesMax }: GetPatch, { keys, values, isLast }: PatchAnswer): Judgement {
+  let bytes = totalBytes(keys)
+  for (const value of values) if (value instanceof Uint8Array) bytes += value.length
+  const earns = isLast || bytes >= bytesMax / 2
+  if (bytes > bytesMax && keys.length > 1) return { broken: tooMany(bytes, bytesMax), earns }
+  const [first, last] = [keys[0], keys.at(-1)]
+  if (first === undefined || last === undefined) {
+    return isLast ? { earns } : { broken: 'sent no rows and says that there are more', earns }
+  }
+  const isWithin =
+    (after === null || compareBytes(first, after) > 0) && (until === null || compareBytes(last, until) <= 0)
+  return isWithin ? { earns } : { broken: 'sent rows outside the range that was asked for', earns }
+}
+
+function totalBytes(parts: readonly (Uint8Array | null)[]): number {
+  let bytes = 0
+  for (const part of parts) bytes += part?.length ?? 0
+  return bytes
+}
+
+function tooMany(bytes: number, bytesMax: number): string {
+  return `sent ${bytes} bytes where ${bytesMax} were allowed`
+}

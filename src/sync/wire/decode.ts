@@ -1,0 +1,259 @@
+/**
+ * Frames to messages (protocol.md, 8). Decoding is total and strict: shortest heads, exact lengths, bounds before
+ * anything is allocated, nothing behind the end. Whatever decodes would be encoded to the same bytes.
+ */
+import { CoppiceError } from '../../errors.ts'
+import { FRAME_BYTES_MAX, REQUEST_LINKS_MAX } from '../../limits.ts'
+import { compareBytes } from '../../bytes.ts'
+import { DecodeFailure, HeadReader, MAJOR_ARRAY, MAJOR_UINT } from '../../prolly/cbor.ts'
+import { KEY_BYTES_MAX } from '../../prolly/index.ts'
+import {
+  ADDRESSES_GIVEN_MAX,
+  ADDRESSES_OWN_MAX,
+  PATCH_ROWS_MAX,
+  PROTOCOL_VERSION,
+  RANGE_BLOCKS_MAX,
+  REQUEST_FRAME_BYTES_MAX,
+  SIGNED_ROOT_BYTES_MAX,
+  WAIT_MS_MAX,
+} from '../limits.ts'
+import {
+  addressOf,
+  bytesMaxOf,
+  bytesOf,
+  choiceOf,
+  expectLength,
+  flagOf,
+  idOf,
+  keyBoundOf,
+  linkOf,
+  listOf,
+  nameOf,
+  nodeLinkOf,
+  packingsOf,
+  patchValueOf,
+  rootIdOf,
+  signedRootOf,
+  takeNull,
+  upTo,
+  viewOf,
+} from './fields.ts'
+import {
+  type Answer,
+  type ForeignHello,
+  type Hello,
+  NUMBERS,
+  type Packed,
+  type PatchAnswer,
+  REASONS,
+  type Request,
+  STATUSES,
+  type Welcome,
+} from './message.ts'
+
+/** @throws {CoppiceError} `PEER_PROTOCOL` for anything but a hello. */
+export function decodeHello(frame: Uint8Array): Hello | ForeignHello {
+  return decode(frame, REQUEST_FRAME_BYTES_MAX, (reader) => {
+    const length = reader.head(MAJOR_ARRAY, 'a message')
+    if (reader.head(MAJOR_UINT, 'a message number') !== NUMBERS.hello) throw new DecodeFailure('expected a hello')
+    const version = reader.head(MAJOR_UINT, 'a version')
+    // What follows in another version is not ours to judge; the answer says which one we speak.
+    if (version > PROTOCOL_VERSION) return { type: 'foreign hello', version }
+    if (version !== PROTOCOL_VERSION) throw new DecodeFailure(`expected version 1 or above, got ${version}`)
+    expectLength(length, 6, 'hello')
+    const author = bytesOf(reader, AUTHOR_BYTES, AUTHOR_BYTES, 'an author key')
+    return {
+      type: 'hello',
+      version,
+      author,
+      name: nameOf(reader),
+      have: rootIdOf(reader),
+      packings: packingsOf(reader),
+    }
+  })
+}
+
+const AUTHOR_BYTES = 32
+
+type Fields<T> = readonly [length: number, read: (reader: HeadReader) => T]
+
+const linksOf = (reader: HeadReader): ReturnType<typeof linkOf>[] =>
+  listOf(reader, 1, REQUEST_LINKS_MAX, 'links', () => linkOf(reader))
+
+/** By message number: how many items the array has, and how the ones behind the number are read, in order. */
+const REQUESTS: ReadonlyMap<number, Fields<Request>> = new Map<number, Fields<Request>>([
+  [
+    NUMBERS['get root'],
+    [4, (r) => ({ type: 'get root', id: idOf(r), have: rootIdOf(r), waitMs: upTo(r, WAIT_MS_MAX, 'a wait') })],
+  ],
+  [
+    NUMBERS['get blocks'],
+    [5, (r) => ({ type: 'get blocks', id: idOf(r), root: nodeLinkOf(r), links: linksOf(r), bytesMax: bytesMaxOf(r) })],
+  ],
+  [
+    NUMBERS['get range'],
+    [
+      6,
+      (r) => ({
+        type: 'get range',
+        id: idOf(r),
+        root: nodeLinkOf(r),
+        base: takeNull(r) ? null : nodeLinkOf(r),
+        links: linksOf(r),
+        bytesMax: bytesMaxOf(r),
+      }),
+    ],
+  ],
+  [
+    NUMBERS['get patch'],
+    [
+      7,
+      (r) => ({
+        type: 'get patch',
+        id: idOf(r),
+        from: nodeLinkOf(r),
+        to: nodeLinkOf(r),
+        after: keyBoundOf(r),
+        until: keyBoundOf(r),
+        bytesMax: bytesMaxOf(r),
+      }),
+    ],
+  ],
+  [NUMBERS['get have'], [4, (r) => ({ type: 'get have', id: idOf(r), root: nodeLinkOf(r), links: linksOf(r) })]],
+  [
+    NUMBERS['get peers'],
+    [
+      3,
+      (r) => ({
+        type: 'get peers',
+        id: idOf(r),
+        addresses: listOf(r, 0, ADDRESSES_OWN_MAX, 'addresses', () => addressOf(r)),
+      }),
+    ],
+  ],
+  [NUMBERS.tell, [2, (r) => ({ type: 'tell', signedRoot: bytesOf(r, 1, SIGNED_ROOT_BYTES_MAX, 'a signed root') })]],
+])
+
+const ANSWERS: ReadonlyMap<number, Fields<Answer>> = new Map<number, Fields<Answer>>([
+  [NUMBERS.root, [3, (r) => ({ type: 'root', id: idOf(r), signedRoot: signedRootOf(r) })]],
+  [
+    NUMBERS.blocks,
+    [
+      3,
+      (r) => ({
+        type: 'blocks',
+        id: idOf(r),
+        blocks: listOf(r, 1, REQUEST_LINKS_MAX, 'blocks', () => (takeNull(r) ? null : blockOf(r))),
+      }),
+    ],
+  ],
+  [
+    NUMBERS.range,
+    [3, (r) => ({ type: 'range', id: idOf(r), blocks: listOf(r, 0, RANGE_BLOCKS_MAX, 'blocks', () => blockOf(r)) })],
+  ],
+  [NUMBERS.patch, [5, patchOf]],
+  [
+    NUMBERS.have,
+    [
+      3,
+      (r) => ({ type: 'have', id: idOf(r), has: listOf(r, 1, REQUEST_LINKS_MAX, 'flags', () => flagOf(r, 'a flag')) }),
+    ],
+  ],
+  [
+    NUMBERS.peers,
+    [
+      3,
+      (r) => ({
+        type: 'peers',
+        id: idOf(r),
+        addresses: listOf(r, 0, ADDRESSES_GIVEN_MAX, 'addresses', () => addressOf(r)),
+      }),
+    ],
+  ],
+  [NUMBERS.refusal, [3, (r) => ({ type: 'refusal', id: idOf(r), reason: choiceOf(r, REASONS, 'a reason') })]],
+])
+
+/** Copied, so that a small one does not keep a frame alive. */
+function blockOf(reader: HeadReader): Uint8Array {
+  return bytesOf(reader, 0, Infinity, 'a block')
+}
+
+function patchOf(reader: HeadReader): PatchAnswer {
+  const id = idOf(reader)
+  const keys = listOf(reader, 0, PATCH_ROWS_MAX, 'keys', () => bytesOf(reader, 0, KEY_BYTES_MAX, 'a key'))
+  for (let i = 1; i < keys.length; i++) {
+    if (compareBytes(keys[i - 1] as Uint8Array, keys[i] as Uint8Array) >= 0) {
+      throw new DecodeFailure(`expected keys in ascending order, got another at ${i}`)
+    }
+  }
+  const values = listOf(reader, keys.length, keys.length, 'values', () => patchValueOf(reader))
+  return { type: 'patch', id, keys, values, isLast: flagOf(reader, 'an end') }
+}
+
+/** What a puller may send after its hello. @throws {CoppiceError} `PEER_PROTOCOL` for anything else. */
+export function decodeRequest(frame: Uint8Array): Request {
+  return decode(frame, REQUEST_FRAME_BYTES_MAX, (reader) => readMessage(reader, REQUESTS, 'a request'))
+}
+
+/** What a provider may send after its welcome, unpacked. @throws {CoppiceError} `PEER_PROTOCOL` for anything else. */
+export function decodeAnswer(frame: Uint8Array): Answer {
+  return decode(frame, Infinity, (reader) => readMessage(reader, ANSWERS, 'an answer'))
+}
+
+function readMessage<T>(reader: HeadReader, known: ReadonlyMap<number, Fields<T>>, what: string): T {
+  const length = reader.head(MAJOR_ARRAY, 'a message')
+  const number = reader.head(MAJOR_UINT, 'a message number')
+  const fields = known.get(number)
+  if (fields === undefined) throw new DecodeFailure(`expected ${what}, got message ${number}`)
+  expectLength(length, fields[0], 'message')
+  return fields[1](reader)
+}
+
+/** What a provider sends first. @throws {CoppiceError} `PEER_PROTOCOL` for anything else. */
+export function decodeWelcome(frame: Uint8Array): Welcome {
+  return decode(frame, REQUEST_FRAME_BYTES_MAX, (reader) => {
+    const length = reader.head(MAJOR_ARRAY, 'a message')
+    if (reader.head(MAJOR_UINT, 'a message number') !== NUMBERS.welcome) throw new DecodeFailure('expected a welcome')
+    expectLength(length, 4, 'welcome')
+    const version = reader.head(MAJOR_UINT, 'a version')
+    const status = choiceOf(reader, STATUSES, 'a status')
+    const signedRoot = signedRootOf(reader)
+    const hasRoot = status === 'newest' || status === 'partial'
+    if (hasRoot !== (signedRoot !== null)) throw new DecodeFailure('expected a root with `newest` and `partial` only')
+    if (status !== 'version' && version !== PROTOCOL_VERSION)
+      throw new DecodeFailure(`expected version 1, got ${version}`)
+    return { type: 'welcome', version, status, signedRoot }
+  })
+}
+
+/** Undefined where the frame is no packed one. `bytes` is a view. @throws {CoppiceError} `PEER_PROTOCOL` for one that is malformed. */
+export function decodePacked(frame: Uint8Array): Packed | undefined {
+  return decode(frame, Infinity, (reader) => {
+    const length = reader.head(MAJOR_ARRAY, 'a message')
+    if (reader.head(MAJOR_UINT, 'a message number') !== NUMBERS.packed) {
+      reader.at = frame.length
+      return undefined
+    }
+    expectLength(length, 4, 'packed message')
+    const packing = upTo(reader, 0xff, 'a packing')
+    const frameBytes = upTo(reader, FRAME_BYTES_MAX, 'a length')
+    const bytes = viewOf(reader, 1, FRAME_BYTES_MAX, 'packed bytes')
+    // Whoever packs what does not get shorter wastes everybody's time.
+    if (bytes.length >= frameBytes) throw new DecodeFailure('expected packed bytes to be fewer than unpacked ones')
+    return { packing, frameBytes, bytes }
+  })
+}
+
+function decode<T>(frame: Uint8Array, bytesMax: number, read: (reader: HeadReader) => T): T {
+  try {
+    if (frame.length > bytesMax) throw new DecodeFailure(`expected at most ${bytesMax} bytes, got ${frame.length}`)
+    const reader = new HeadReader(frame)
+    const message = read(reader)
+    const foreign = (message as { readonly type?: unknown } | undefined)?.type === 'foreign hello'
+    if (!foreign && reader.at !== frame.length) reader.fail('the end of the message')
+    return message
+  } catch (error) {
+    if (!(error instanceof DecodeFailure)) throw error
+    throw new CoppiceError('PEER_PROTOCOL', `message: ${error.message}`)
+  }
+}

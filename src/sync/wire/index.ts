@@ -1,0 +1,30 @@
+/** The sync protocol's messages as values and as frames (protocol.md, 8). */
+export { decodeAnswer, decodeHello, decodePacked, decodeRequest, decodeWelcome } from './decode.ts'
+export { encodeMessage, encodePacked } from './encode.ts'
+export type {
+  Answer,
+  BlocksAnswer,
+  ForeignHello,
+  GetBlocks,
+  GetHave,
+  GetPatch,
+  GetPeers,
+  GetRange,
+  GetRoot,
+  HaveAnswer,
+  Hello,
+  Message,
+  Packed,
+  PatchAnswer,
+  PatchValue,
+  PeersAnswer,
+  RangeAnswer,
+  Refusal,
+  RefusalReason,
+  Request,
+  RootAnswer,
+  RootId,
+  Tell,
+  Welcome,
+  WelcomeStatus,
+} from './message.ts'
