@@ -7,12 +7,10 @@
  *     DIR ROOT ROOT       two roots of DIR; in general DIR A B, where roots are those of DIR
  *     A B                 any two
  */
-import { type PullOptions, Snapshot } from '../db/index.ts'
+import { emptySnapshot, type PullOptions, type Snapshot } from '../db/index.ts'
 import { CoppiceError } from '../errors.ts'
 import { escapeText, quoteText } from '../escape.ts'
 import { ADDRESS_SCHEME } from '../pointer/index.ts'
-import { buildTree, Tree } from '../prolly/index.ts'
-import { MemoryStore, Staging } from '../store/index.ts'
 import { type Opened } from './open.ts'
 import { findRoot, parseRoot, renderSigned, type RootName, tryParseRoot } from './roots.ts'
 
@@ -151,12 +149,4 @@ export class DiffStates {
     const shown = escapeText(address.split('?')[0] ?? '')
     return { snapshot, label: `${shown}  ${signed === undefined ? snapshot.root : renderSigned(signed)}` }
   }
-}
-
-async function emptySnapshot(): Promise<Snapshot> {
-  const store = new MemoryStore()
-  const staging = new Staging(store)
-  const { root } = await buildTree([], staging)
-  await staging.commit()
-  return new Snapshot(await Tree.open(store, root))
 }

@@ -54,7 +54,7 @@ export type { RepairOptions, RepairReport, RepairSource, StateRepair } from './u
 export type { RestoreReport } from './roots/restore.ts'
 export { Replica, type ReplicaOptions } from './replica.ts'
 export { decodeOwn, type LogEntry, type LogOptions, requireSequence } from './roots/signed-log.ts'
-export { readSchemas, Snapshot } from './snapshot.ts'
+export { emptySnapshot, readSchemas, Snapshot } from './snapshot.ts'
 export { type ReplicaStanding } from './roots/standing.ts'
 export { DatabaseState, type Origin, type StateChange, type Surroundings } from './state.ts'
 export { Transaction } from './transaction.ts'

@@ -3,15 +3,17 @@ import type { Document } from '../document-model.ts'
 import { formatLink } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import {
+  buildTree,
   type Entry,
   type KeyRange,
   type LeafRows,
   RowIterator,
   type ScanOptions,
   type StreamOptions,
-  type Tree,
+  Tree,
   type Value,
 } from '../prolly/index.ts'
+import { MemoryStore, Staging } from '../store/index.ts'
 import { CollectionView, type KeyNames, type ReadOptions } from './documents/collection-view.ts'
 import { decodeDocument } from './documents/document.ts'
 import type { EntryReader, KeyReader, Row } from './documents/key-reader.ts'
@@ -100,4 +102,13 @@ export async function readSchemas(reader: KeyReader): Promise<Schema[]> {
     if (meaning?.space === 'schema') schemas.push(Schema.decode(meaning.collection, value))
   }
   return schemas
+}
+
+/** The state of a database before its first change. */
+export async function emptySnapshot(): Promise<Snapshot> {
+  const store = new MemoryStore()
+  const staging = new Staging(store)
+  const { root } = await buildTree([], staging)
+  await staging.commit()
+  return new Snapshot(await Tree.open(store, root))
 }

@@ -23,7 +23,7 @@ export interface Address {
 export const ADDRESS_SCHEME = 'coppice:'
 export const ADDRESS_CHARS_MAX = 8192
 export const PEERS_MAX = 32
-export const PEER_CHARS_MAX = 1024
+const PEER_CHARS_MAX = 1024
 /** CIDv1, libp2p-key, identity hash of 36 bytes: the protobuf of an ed25519 key. */
 const AUTHOR_PREFIX: Uint8Array = Uint8Array.of(0x01, 0x72, 0x00, 0x24, 0x08, 0x01, 0x12, 0x20)
 /** What a peer keeps unescaped: nothing that a shell, a URL or a terminal would read as anything else. */

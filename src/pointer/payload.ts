@@ -23,9 +23,9 @@ import { STATEMENT_BYTES_MAX } from './statement.ts'
 
 /** The version of payloads and trees that this code writes, and the only one it reads whole. */
 export const ROOT_FORMAT = 1
-export const PAYLOAD_DOMAIN = 'coppice/root/1'
+const PAYLOAD_DOMAIN = 'coppice/root/1'
 export const RECENT_MAX = 4
-export const RESOLVES_MAX = 2
+const RESOLVES_MAX = 2
 /** The release message: UTF-8. Kept out of the tree, so that equal data keeps an equal root. */
 export const MESSAGE_EXTENSION = 1
 export const MESSAGE_BYTES_MAX = 160
@@ -36,9 +36,9 @@ export const MERGED_MAX = 2
 /** The RFC 6962 tree hash of no payloads. */
 export const EMPTY_HISTORY: Uint8Array = sha256(new Uint8Array(0))
 /** The elements every format begins with: domain, format, author, name, epoch, sequence. */
-export const PREFIX_ELEMENTS = 6
+const PREFIX_ELEMENTS = 6
 /** Where the grant stands in every format. */
-export const GRANT_ELEMENT = 15
+const GRANT_ELEMENT = 15
 const ELEMENTS = 17
 /** More do not fit: an extension takes at least 3 of the 996 bytes. */
 const EXTENSIONS_MAX = 332

@@ -24,7 +24,7 @@ import { toStoreError } from './lmdb-errors.ts'
 import { isCutShort } from './lmdb-length.ts'
 
 export const DATA_FILE = 'data.mdb'
-export const LOCK_FILE = 'lock.mdb'
+const LOCK_FILE = 'lock.mdb'
 
 /** The first page is a meta page: flags at 18, magic at 24, data version at 28 (mdb.c, MDB_page and MDB_meta). */
 const HEADER_BYTES = 32

@@ -18,7 +18,7 @@ import {
 } from '../../pointer/index.ts'
 import type { Store } from '../../store/interface.ts'
 import { readOrigin } from './fork-origin.ts'
-import { BASES, decodeText, encodeText, PUBLISHED, ROOT } from '../meta.ts'
+import { BASES, basesName, decodeText, encodeText, PUBLISHED, ROOT } from '../meta.ts'
 import { decodeOwn, readLog } from '../roots/signed-log.ts'
 import type { DatabaseState } from '../state.ts'
 
@@ -239,4 +239,14 @@ function damaged(): CoppiceError {
     'STORE_CORRUPT',
     "meta value 'bases': expected an address and two CIDs on each line, got damage; merge with a base that is named",
   )
+}
+
+/** What is to be written with a state that is published or left, so that a restore knows what had been merged into it. */
+export async function basesNote(
+  store: Pick<Store, 'getMeta'>,
+  root: Link,
+): Promise<[name: string, bases: Uint8Array | null][]> {
+  const name = basesName(root)
+  const bases = await store.getMeta(BASES)
+  return bases === undefined && (await store.getMeta(name)) === undefined ? [] : [[name, bases ?? null]]
 }

@@ -6,8 +6,8 @@ import type { Document } from '../../document-model.ts'
 import { CoppiceError, isCoppiceError } from '../../errors.ts'
 import { formatLink, type Link } from '../../link.ts'
 import type { MaybePromise } from '../../maybe-promise.ts'
-import { buildTree, type Conflict, copyTree, mergeTrees, type Resolution, Tree } from '../../prolly/index.ts'
-import { MemoryStore, Staging } from '../../store/index.ts'
+import { type Conflict, copyTree, mergeTrees, type Resolution, Tree } from '../../prolly/index.ts'
+import { Staging } from '../../store/index.ts'
 import { LargeValue, readSide, type RowValue } from '../changes.ts'
 import type { BatchOptions } from '../documents/collection.ts'
 import { encodeDocument } from '../documents/document.ts'
@@ -16,7 +16,7 @@ import { mergeFields } from './merge-fields.ts'
 import { assertSchemasMerge } from './merge-schemas.ts'
 import { BASES, ROOT } from '../meta.ts'
 import { type KeyMeaning, meaningOfKey } from '../documents/schema.ts'
-import { Snapshot } from '../snapshot.ts'
+import { emptySnapshot, Snapshot } from '../snapshot.ts'
 import type { DatabaseState } from '../state.ts'
 
 /** A key that both sides changed, and not to the same: `left` is one's own state, `right` the other's. */
@@ -151,14 +151,6 @@ async function baseSnapshot(state: DatabaseState, other: DatabaseState, root: Li
     `base ${cid}: expected it in ${state.name} or in ${other.name}, found it in neither; name another base`,
     { details: { root: cid } },
   )
-}
-
-async function emptySnapshot(): Promise<Snapshot> {
-  const store = new MemoryStore()
-  const staging = new Staging(store)
-  const { root } = await buildTree([], staging)
-  await staging.commit()
-  return new Snapshot(await Tree.open(store, root))
 }
 
 /** One walk over the three trees. */

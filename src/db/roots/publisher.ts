@@ -19,9 +19,8 @@ import {
 } from '../../pointer/index.ts'
 import { missingRecords, type TreeRef } from '../../prolly/index.ts'
 import type { CompleteRecord } from '../../store/index.ts'
-import { basesToSign, namesBases } from '../merging/merge-base.ts'
+import { basesNote, basesToSign, namesBases } from '../merging/merge-base.ts'
 import { CHAIN, PUBLISHED, ROTATIONS } from '../meta.ts'
-import { basesNote } from './restore.ts'
 import { logEntryMeta } from './signed-log.ts'
 import type { DatabaseState } from '../state.ts'
 

@@ -7,10 +7,9 @@ import { equalBytes } from '../../bytes.ts'
 import { CoppiceError } from '../../errors.ts'
 import { formatLink, isLink, type Link } from '../../link.ts'
 import { checkTree } from '../../prolly/index.ts'
-import type { Store } from '../../store/interface.ts'
 import type { BatchOptions } from '../documents/collection.ts'
 import { readTotals } from '../upkeep/held-states.ts'
-import { encodeBases, type MergedBase, readBases } from '../merging/merge-base.ts'
+import { basesNote, encodeBases, type MergedBase, readBases } from '../merging/merge-base.ts'
 import { BASES, basesName, ROOT } from '../meta.ts'
 import { readLog } from './signed-log.ts'
 import type { Snapshot } from '../snapshot.ts'
@@ -65,16 +64,6 @@ async function publishedAmong(
     if (found.size === roots.length) break
   }
   return found
-}
-
-/** What is to be written with a state that is published or left, so that a restore knows what had been merged into it. */
-export async function basesNote(
-  store: Pick<Store, 'getMeta'>,
-  root: Link,
-): Promise<[name: string, bases: Uint8Array | null][]> {
-  const name = basesName(root)
-  const bases = await store.getMeta(BASES)
-  return bases === undefined && (await store.getMeta(name)) === undefined ? [] : [[name, bases ?? null]]
 }
 
 /**
