@@ -180,7 +180,7 @@ export class Node {
 
   /** Length of value `i` in bytes, wherever it stands. */
   valueSize(i: number): number {
-    return this.isInline(i) ? this.#inline(i).length : (this.#sizes[i] as number)
+    return this.isInline(i) ? this.valueEncodedStart(i + 1) - this.#inlineStart(i) : (this.#sizes[i] as number)
   }
 
   value(i: number): Value {
@@ -190,10 +190,14 @@ export class Node {
   }
 
   #inline(i: number): Uint8Array {
+    return this.bytes.subarray(this.#inlineStart(i), this.valueEncodedStart(i + 1))
+  }
+
+  /** Behind the head, whose length follows from that of all. */
+  #inlineStart(i: number): number {
     const start = this.valueEncodedStart(i)
-    const end = this.valueEncodedStart(i + 1)
-    const length = end - start
-    return this.bytes.subarray(start + (length <= 24 ? 1 : length <= 257 ? 2 : length <= 65538 ? 3 : 5), end)
+    const length = this.valueEncodedStart(i + 1) - start
+    return start + (length <= 24 ? 1 : length <= 257 ? 2 : length <= 65538 ? 3 : 5)
   }
 
   // Internal nodes
@@ -313,8 +317,10 @@ function sum(values: readonly number[]): number {
 
 /** Sign as of `compareBytes(a.key(i), b.key(j))`, without views. */
 export function compareKeysOf(a: Node, i: number, b: Node, j: number): number {
-  const [aStart, bStart] = [a.keyStart(i), b.keyStart(j)]
-  const [aLength, bLength] = [a.keyEnd(i) - aStart, b.keyEnd(j) - bStart]
+  const aStart = a.keyStart(i)
+  const bStart = b.keyStart(j)
+  const aLength = a.keyEnd(i) - aStart
+  const bLength = b.keyEnd(j) - bStart
   const length = Math.min(aLength, bLength)
   for (let k = 0; k < length; k++) {
     const difference = (a.bytes[aStart + k] as number) - (b.bytes[bStart + k] as number)

@@ -30,15 +30,19 @@ export function encodeCompleteRecord(record: CompleteRecord): Uint8Array {
     throw new RangeError(`completeness record: keys of ${firstKey.length} and ${lastKey.length} bytes`)
   }
   const shared = sharedPrefix(firstKey, lastKey)
-  const out: number[] = [RECORD_VERSION | (record.spineClosed ? SPINE_CLOSED : 0), level + 1]
-  pushNumber(out, entries)
-  pushNumber(out, bytes)
-  pushNumber(out, firstKey.length)
-  for (const byte of firstKey) out.push(byte)
-  pushNumber(out, shared)
-  pushNumber(out, lastKey.length - shared)
-  for (let i = shared; i < lastKey.length; i++) out.push(lastKey[i] as number)
-  return Uint8Array.from(out)
+  const rest = lastKey.length - shared
+  const numbers = numberLength(entries) + numberLength(bytes) + numberLength(firstKey.length)
+  const out = new Uint8Array(2 + numbers + firstKey.length + numberLength(shared) + numberLength(rest) + rest)
+  out[0] = RECORD_VERSION | (record.spineClosed ? SPINE_CLOSED : 0)
+  out[1] = level + 1
+  let at = putNumber(out, 2, entries)
+  at = putNumber(out, at, bytes)
+  at = putNumber(out, at, firstKey.length)
+  out.set(firstKey, at)
+  at = putNumber(out, at + firstKey.length, shared)
+  at = putNumber(out, at, rest)
+  for (let i = shared; i < lastKey.length; i++) out[at++] = lastKey[i] as number
+  return out
 }
 
 /** The record kept under `link`, undefined where `encoded` is not exactly what {@link encodeCompleteRecord} writes. */
@@ -74,14 +78,23 @@ function sharedPrefix(a: Uint8Array, b: Uint8Array): number {
   return at
 }
 
-function pushNumber(out: number[], value: number): void {
+function numberLength(value: number): number {
   if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`completeness record: number ${value}`)
+  let length = 1
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length++
+  return length
+}
+
+/** Gives the offset behind it. */
+function putNumber(out: Uint8Array, start: number, value: number): number {
+  let at = start
   let rest = value
   while (rest >= 0x80) {
-    out.push((rest % 0x80) | 0x80)
+    out[at++] = (rest % 0x80) | 0x80
     rest = Math.floor(rest / 0x80)
   }
-  out.push(rest)
+  out[at] = rest
+  return at + 1
 }
 
 function takeNumber(cursor: Cursor): number | undefined {

@@ -32,10 +32,14 @@ export function isSame(a: Holder, b: Holder): boolean {
   )
 }
 
-/** Whether the holder still runs. In doubt it does: a lock lost to a living writer would cost data. */
-export function isAlive(holder: Holder, self: Holder, env: LmdbEnv): boolean {
+/**
+ * Whether the holder still runs. In doubt it does: a lock lost to a living writer would cost data. Without an environment
+ * nothing is known of processes in other containers.
+ */
+export function isAlive(holder: Holder, self: Holder, env: LmdbEnv | undefined): boolean {
   if (holder.boot !== '' && self.boot !== '' && holder.boot !== self.boot) return false
-  if (holder.host !== self.host || holder.space !== self.space) return hasReaderSlot(env, holder.pid)
+  if (holder.host !== self.host || holder.space !== self.space)
+    return env === undefined || hasReaderSlot(env, holder.pid)
   const process_ = readProcess(holder.pid)
   if (process_ === undefined) return processExists(holder.pid)
   if (process_ === 'ended') return false

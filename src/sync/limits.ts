@@ -10,12 +10,24 @@ export const REQUEST_FRAME_BYTES_MAX: number = 16 * 1024
 /** A signed root has at most 996 bytes (record.md, 1); the rest is room for later versions. */
 export const SIGNED_ROOT_BYTES_MAX = 2048
 export const NAME_CHARS_MAX = 48
+/** Answers with less data are sent as they are: it is not worth the work. */
+export const PACK_BYTES_MIN = 1024
+/** A packed answer is shorter than its data by this part of them: less is not worth the work on both sides. */
+export const PACK_GAIN_MIN: number = 1 / 8
+/** Where packing does not help, an answer out of so many is tried all the same: what comes later may be of another kind. */
+export const PACK_SKIPS_MAX = 31
+/** By so much may an answer get longer when it is folded: the numbers of as many blocks as one has. */
+export const FOLDED_EXTRA_BYTES_MAX: number = 8 * 1024
 /** Packings that a hello may name: more than there will be. */
 export const PACKINGS_MAX = 8
 /** Blocks of an answer to a range: one of 1 MiB has about 280, and as many as 1,024 where each is as small as chunks get. */
 export const RANGE_BLOCKS_MAX = 1024
+/** Blocks that a provider reads for one such answer, those of the base included: some 30 ms of work. */
+export const RANGE_READS_MAX: number = 4 * RANGE_BLOCKS_MAX
 /** Rows of a patch's answer: as many as fit 1 MiB where each has 64 bytes. */
 export const PATCH_ROWS_MAX: number = 16 * 1024
+/** A page of a patch with so many rows is no crumb, however few bytes they have. */
+export const PATCH_PAGE_ROWS_GOOD = 256
 /** Addresses that a puller says of itself, and that a provider gives. */
 export const ADDRESSES_OWN_MAX = 8
 export const ADDRESSES_GIVEN_MAX = 32
@@ -42,6 +54,29 @@ export const WATCH_INTERVAL_MS = 1_000
 
 /** Work that one peer owes for this long is also given to an idle one; what that one owes for twice as long, to a third, and so on. */
 export const HEDGE_AFTER_MS = 1_000
+/** The first question to a peer, of which nothing is known, has about so many bytes: half a second at 256 KiB/s. */
+export const FIRST_QUESTION_BYTES: number = 128 * 1024
+/** A question takes its peer about so long: what has to be done over when it fails, and waited for at the end. */
+export const QUESTION_MS = 500
+/** No question is made smaller than this for the sake of sharing work. */
+export const QUESTION_BYTES_MIN: number = 32 * 1024
+/**
+ * Where others fetch the same tree, whoever has all of it is asked for this part of the tree at once for each of them: if all were to
+ * ask for the same part, it would send little more than the tree.
+ */
+export const SWARM_PARTS = 64
+/** And only when none of the others has brought anything for this long: what it gave before is being passed on meanwhile. */
+export const SPARED_MS = 2_000
+/** Nor for what one of the others owes, before that has taken so long. */
+export const SPARED_DEBT_MS = 5_000
+/** A peer that has parts of the tree is asked for which when it has nothing else to do: after so long, and at most so long when it had nothing new. */
+export const HAVE_PAUSE_MS_MIN = 250
+export const HAVE_PAUSE_MS_MAX = 1_000
+/** Subtrees one such question is about. */
+export const HAVE_LINKS = 256
+/** A peer that has parts of the tree is waited for this long to get more of it, where nobody else is left. */
+export const PARTIAL_PATIENCE_MS = 30_000
+
 /** How long a busy peer is left alone, plus up to as much again at random. */
 export const BUSY_WAIT_MS = 500
 /** A peer that has said so for this long, and nothing else, is given up. */
@@ -67,10 +102,22 @@ export const SHARED_PLACES_MAX = 4096
  * be remembered, whatever the size of the tree.
  */
 export const INTERNAL_NODES_MAX = 128
+/** Internal nodes known to be missing where subtrees are fetched in random order: enough to have some in common with any other replica. */
+export const SCATTERED_NODES_MAX = 2048
 
 /** Answers being read from the store at once, over all channels, and channels waiting for their turn at it. */
 export const ANSWERS_AT_ONCE = 4
 export const ANSWERS_WAITING_MAX = 256
+/** Pages of patches are made one at a time: each reads many nodes for its few bytes. */
+export const PATCHES_AT_ONCE = 1
+export const PATCHES_WAITING_MAX = 64
+/**
+ * Nodes read for a page of a patch before it ends, some 30 MB. 1,000 rows that are changed here and there in a million take
+ * 2,900, in ten million 4,200. Twice as many without a row, and the patch is refused.
+ */
+export const PATCH_NODES_PER_PAGE = 8192
+/** Pages of patches that are kept for the next replica that asks. */
+export const PATCH_CACHE_BYTES: number = 16 * 1024 * 1024
 /** Channels served at once, each holding at most one answer of 1 MiB. */
 export const CHANNELS_MAX = 256
 /** A channel that asks nothing and waits for no root for this long gives way when a new one needs its place. */

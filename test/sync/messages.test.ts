@@ -5,6 +5,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isCoppiceError } from '../../src/errors.ts'
 import { decodeAnswer, decodeHello, decodeRequest, encodeMessage } from '../../src/sync/wire/index.ts'
+import { SLAB_BYTES_MAX } from '../../src/sync/wire/slabs.ts'
 import { assertDecodesStrictly, MESSAGE_KINDS } from '../support/message-properties.ts'
 import { assertProperty } from '../support/property.ts'
 
@@ -46,9 +47,13 @@ for (const [name, messages, decode] of MESSAGE_KINDS) {
 }
 
 test('blocks of an answer do not keep its frame alive', () => {
-  const frame = encodeMessage({ type: 'blocks', id: 1, blocks: [new Uint8Array(10), null] })
+  const large = new Uint8Array(1024 * 1024)
+  const frame = encodeMessage({ type: 'blocks', id: 1, blocks: [new Uint8Array(10), large, new Uint8Array(4000)] })
   const decoded = decodeAnswer(frame)
-  assert.is(decoded.type === 'blocks' && decoded.blocks[0]?.buffer.byteLength, 10)
+  assert.is(decoded.type, 'blocks')
+  const kept = decoded.type === 'blocks' ? decoded.blocks.map((block) => block?.buffer.byteLength ?? 0) : []
+  assert.is(kept[1], large.length)
+  assert.ok((kept[0] ?? 0) <= SLAB_BYTES_MAX && (kept[2] ?? 0) <= SLAB_BYTES_MAX)
 })
 
 test('bounds hold before anything is allocated', () => {

@@ -5,16 +5,18 @@
 import { compareBytes } from '../../bytes.ts'
 import { ANSWER_BYTES_MAX } from '../../limits.ts'
 import { CODEC_DAG_CBOR, linkCodec } from '../../link.ts'
-import { NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../../prolly/index.ts'
-import type {
-  Answer,
-  BlocksAnswer,
-  GetBlocks,
-  GetPatch,
-  PatchAnswer,
-  RangeAnswer,
-  Request,
-  Tell,
+import { FORMAT_1, KEY_BYTES_MAX, NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../../prolly/index.ts'
+import { PATCH_PAGE_ROWS_GOOD } from '../limits.ts'
+import {
+  type Answer,
+  type BlocksAnswer,
+  type GetBlocks,
+  type GetPatch,
+  type PatchAnswer,
+  type RangeAnswer,
+  type Request,
+  type Tell,
+  patchRowBytes,
 } from '../wire/index.ts'
 
 /** What is answered. */
@@ -51,6 +53,22 @@ export function judgeAnswer(question: Question, answer: Answer): Judgement {
   return { earns: true }
 }
 
+/** Of blocks, or of keys and values, that an answer may have; 0 for one that has no data. */
+export function dataBytesMaxOf(question: Question): number {
+  switch (question.type) {
+    case 'get blocks':
+    case 'get range':
+      return Math.max(question.bytesMax, RAW_VALUE_BYTES_MAX)
+    case 'get patch':
+      return Math.max(question.bytesMax, ROW_BYTES_MAX)
+    default:
+      return 0
+  }
+}
+
+/** Of a row in a patch: it is sent whatever the budget, if it is the first. */
+const ROW_BYTES_MAX = KEY_BYTES_MAX + FORMAT_1.inlineBytesMax
+
 /** A provider sends the longest prefix that fits the budget, so one that stops early is found out. */
 function judgeBlocks({ links, bytesMax }: GetBlocks, { blocks }: BlocksAnswer): Judgement {
   const bytes = totalBytes(blocks)
@@ -66,17 +84,19 @@ function judgeBlocks({ links, bytesMax }: GetBlocks, { blocks }: BlocksAnswer): 
   return { broken: `sent ${blocks.length} of ${links.length} blocks though more would fit`, earns }
 }
 
+/** What is left out is for whoever knows the tree to judge; a question that was sized well is answered with most of it. */
 function judgeRange(bytesMax: number, { blocks }: RangeAnswer): Judgement {
   const bytes = totalBytes(blocks)
-  const earns = true
+  const earns = bytes >= bytesMax / 2
   return bytes > bytesMax && blocks.length > 1 ? { broken: tooMany(bytes, bytesMax), earns } : { earns }
 }
 
 /** The order of the keys was checked when they were decoded. */
 function judgePatch({ after, until, bytesMax }: GetPatch, { keys, values, isLast }: PatchAnswer): Judgement {
-  let bytes = totalBytes(keys)
-  for (const value of values) if (value instanceof Uint8Array) bytes += value.length
-  const earns = isLast || bytes >= bytesMax / 2
+  let bytes = 0
+  for (const [i, key] of keys.entries()) bytes += patchRowBytes(key, values[i] ?? null)
+  // Where few rows are far apart, a page ends with the nodes that were read for it.
+  const earns = isLast || bytes >= bytesMax / 2 || keys.length >= PATCH_PAGE_ROWS_GOOD
   if (bytes > bytesMax && keys.length > 1) return { broken: tooMany(bytes, bytesMax), earns }
   const [first, last] = [keys[0], keys.at(-1)]
   if (first === undefined || last === undefined) {

@@ -5,9 +5,11 @@
  */
 import { equalBytes } from '../../bytes.ts'
 import type { Clock } from '../../clock.ts'
-import { CoppiceError, type ErrorCode, isCoppiceError } from '../../errors.ts'
+import { CoppiceError, isCoppiceError } from '../../errors.ts'
 import { ANSWER_BYTES_MAX } from '../../limits.ts'
 import type { Link } from '../../link.ts'
+import type { MaybePromise } from '../../maybe-promise.ts'
+import type { Packing } from '../../packings.ts'
 import type { Channel } from '../channel.ts'
 import {
   BUSY_MS_MAX,
@@ -22,14 +24,17 @@ import {
 import {
   type Answer,
   decodeAnswer,
+  decodePacked,
   decodeWelcome,
   encodeMessage,
   type Message,
   type RootId,
+  unpackAnswer,
   type Welcome,
 } from '../wire/index.ts'
-import { judgeAnswer, type Question } from './answer-rules.ts'
+import { dataBytesMaxOf, judgeAnswer, type Question } from './answer-rules.ts'
 import { Patience } from './patience.ts'
+import { peerFault } from './peer-fault.ts'
 import type { Traffic } from '../report.ts'
 import type {
   Blocks,
@@ -51,23 +56,12 @@ interface Waiting {
   readonly reject: (error: Error) => void
 }
 
-const FAULT_CODES: Readonly<Record<Fault, ErrorCode>> = {
-  unknown: 'ROOT_NOT_FOUND',
-  version: 'PEER_PROTOCOL',
-  busy: 'PEER_UNREACHABLE',
-  liar: 'PEER_LIED',
-  incomplete: 'PEER_LIED',
-  silent: 'PEER_TIMEOUT',
-  slow: 'PEER_TIMEOUT',
-  protocol: 'PEER_PROTOCOL',
-  unreachable: 'PEER_UNREACHABLE',
-}
-
 export class ChannelSession implements Session {
   readonly peer: string
   readonly name: string
   readonly #channel: Channel
   readonly #clock: Clock
+  readonly #packings: readonly Packing[]
   readonly #waiting = new Map<number, Waiting>()
   readonly #over = new AbortController()
   #nextId = 0
@@ -83,10 +77,11 @@ export class ChannelSession implements Session {
   #newsAt = -Infinity
   #taken: Traffic = { bytesReceived: 0, bytesSent: 0, requests: 0 }
 
-  /** Takes `channel` over. {@link hello} comes next. */
-  constructor(channel: Channel, name: string, clock: Clock) {
+  /** Takes `channel` over. {@link hello} comes next. Answers may come in the `packings`. */
+  constructor(channel: Channel, name: string, clock: Clock, packings: readonly Packing[] = []) {
     this.#channel = channel
     this.#clock = clock
+    this.#packings = packings
     this.peer = channel.peer
     this.name = name
   }
@@ -139,7 +134,8 @@ export class ChannelSession implements Session {
     void this.#receive()
     void this.#watch()
     this.#requests++
-    this.#post({ type: 'hello', version: PROTOCOL_VERSION, ...options, packings: [] })
+    const packings = this.#packings.map(({ id }) => id).toSorted((a, b) => a - b)
+    this.#post({ type: 'hello', version: PROTOCOL_VERSION, ...options, packings })
     await this.#welcome.promise
   }
 
@@ -149,7 +145,7 @@ export class ChannelSession implements Session {
   }
 
   async getRange(question: RangeQuestion): Promise<readonly Uint8Array[] | Refused> {
-    const answer = await this.#ask({ type: 'get range', id: this.#newId(), ...question, bytesMax: ANSWER_BYTES_MAX })
+    const answer = await this.#ask({ type: 'get range', id: this.#newId(), ...question })
     return answer.type === 'range' ? answer.blocks : refused(answer)
   }
 
@@ -174,7 +170,7 @@ export class ChannelSession implements Session {
     const answer = await this.#ask({ type: 'get root', id: this.#newId(), have, waitMs: wait }, wait)
     const shown = answer.type === 'root' ? (answer.signedRoot ?? undefined) : undefined
     if (wait === 0) {
-      this.#announced = shown ?? this.#announced
+      if (shown !== undefined) this.#show(shown)
       return shown
     }
     const isNew = shown !== undefined && (this.#announced === undefined || !equalBytes(shown, this.#announced))
@@ -183,8 +179,14 @@ export class ChannelSession implements Session {
     if (earliest > now) await this.#clock.sleep(earliest - now, this.#over.signal)
     if (!isNew) return undefined
     this.#newsAt = this.#clock.now()
-    this.#announced = shown
+    this.#show(shown)
     return shown
+  }
+
+  /** Whoever had nothing at the hello is about to get what it shows: it may have parts only. */
+  #show(signedRoot: Uint8Array): void {
+    this.#announced = signedRoot
+    if (this.#status === 'empty') this.#status = 'partial'
   }
 
   tell(signedRoot: Uint8Array): void {
@@ -196,8 +198,7 @@ export class ChannelSession implements Session {
 
   fail(fault: Fault, reason: string, cause?: unknown): void {
     if (!this.isOpen) return
-    const details = { peer: this.peer, name: this.name, fault }
-    const error = new CoppiceError(FAULT_CODES[fault], `peer ${this.name}: ${reason}`, { cause, details })
+    const error = peerFault(this, fault, reason, cause)
     this.#end = { fault, error }
     this.#settle(error)
     this.#channel.abort(error)
@@ -243,13 +244,30 @@ export class ChannelSession implements Session {
         const frame = await this.#channel.receive()
         if (!this.isOpen) return
         if (frame === undefined) return this.fail('unreachable', 'ended the channel')
-        if (welcomed) this.#onAnswer(decodeAnswer(frame))
-        else this.#onWelcome(decodeWelcome(frame))
-        welcomed = true
+        if (!welcomed) {
+          this.#onWelcome(decodeWelcome(frame))
+          welcomed = true
+          continue
+        }
+        let answer = this.#answerIn(frame)
+        if (answer instanceof Promise) answer = await answer
+        if (!this.isOpen) return
+        this.#onAnswer(answer)
       }
     } catch (error) {
       this.#failByChannel(error)
     }
+  }
+
+  /** One frame at a time is unpacked, and no more comes of it than the open questions allow. */
+  #answerIn(frame: Uint8Array): MaybePromise<Answer> {
+    const packed = decodePacked(frame)
+    if (packed === undefined) return decodeAnswer(frame)
+    let dataBytesMax = 0
+    for (const { question } of this.#waiting.values()) {
+      dataBytesMax = Math.max(dataBytesMax, dataBytesMaxOf(question))
+    }
+    return unpackAnswer(packed, this.#packings, dataBytesMax)
   }
 
   #onWelcome(welcome: Welcome): void {

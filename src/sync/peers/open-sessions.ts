@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../clock.ts'
 import { CoppiceError } from '../../errors.ts'
+import type { Packing } from '../../packings.ts'
 import { DIALS_MAX, STRAGGLER_MS } from '../limits.ts'
 import type { PeerReport } from '../report.ts'
 import { ChannelSession } from './channel-session.ts'
@@ -12,6 +13,8 @@ import type { Fault, HelloOptions, PeerDialer, Session } from './session.ts'
 export interface OpenOptions {
   readonly clock: Clock
   readonly signal?: AbortSignal | undefined
+  /** In which answers may come; none where absent. */
+  readonly packings?: readonly Packing[]
   /** How long the others get once one has answered; Infinity: as long as each takes. STRAGGLER_MS where absent. */
   readonly stragglerMs?: number
 }
@@ -55,15 +58,17 @@ class Opening implements OpenedSessions {
   readonly late: PeerDialer[] = []
   readonly #hello: HelloOptions
   readonly #clock: Clock
+  readonly #packings: readonly Packing[]
   readonly #stragglerMs: number
   /** Aborts when the stragglers' time is up. */
   readonly #cutoff = new AbortController()
   readonly #over = new AbortController()
   readonly #signal: AbortSignal
 
-  constructor(hello: HelloOptions, { clock, signal, stragglerMs = STRAGGLER_MS }: OpenOptions) {
+  constructor(hello: HelloOptions, { clock, signal, packings = [], stragglerMs = STRAGGLER_MS }: OpenOptions) {
     this.#hello = hello
     this.#clock = clock
+    this.#packings = packings
     this.#stragglerMs = stragglerMs
     this.#signal = signal === undefined ? this.#cutoff.signal : AbortSignal.any([signal, this.#cutoff.signal])
   }
@@ -79,7 +84,8 @@ class Opening implements OpenedSessions {
       if ('openSession' in dialer) {
         session = await dialer.openSession(this.#hello, { clock: this.#clock, signal: this.#signal })
       } else {
-        const channelSession = new ChannelSession(await dialer.open(this.#signal), dialer.name, this.#clock)
+        const channel = await dialer.open(this.#signal)
+        const channelSession = new ChannelSession(channel, dialer.name, this.#clock, this.#packings)
         session = channelSession
         await this.#sayHello(channelSession)
       }
@@ -121,6 +127,7 @@ class Opening implements OpenedSessions {
       outcome: fault,
       reason,
       blocks: 0,
+      rows: 0,
       bytesReceived,
       bytesSent,
     })

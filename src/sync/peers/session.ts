@@ -44,6 +44,8 @@ export interface RangeQuestion {
   readonly base: Link | null
   /** 1..REQUEST_LINKS_MAX nodes where the wanted subtrees begin. */
   readonly links: readonly Link[]
+  /** Of blocks, 1..ANSWER_BYTES_MAX; the first block excepted. */
+  readonly bytesMax: number
 }
 
 export interface PatchQuestion {
@@ -76,6 +78,8 @@ export interface Session {
   readonly name: string
   /** The newest signed root the peer has shown, unverified. */
   readonly announced: Uint8Array | undefined
+  /** Older signed roots that it shows as well, unverified: for when nobody has the newest one's blocks. */
+  readonly older?: readonly Uint8Array[]
   /** The answer to the hello: `same` means that the peer's newest is what the hello has. */
   readonly status: WelcomeStatus
   /** Why the session ended; undefined while it lives. */

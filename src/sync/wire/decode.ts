@@ -4,7 +4,6 @@
  */
 import { CoppiceError } from '../../errors.ts'
 import { FRAME_BYTES_MAX, REQUEST_LINKS_MAX } from '../../limits.ts'
-import { compareBytes } from '../../bytes.ts'
 import { DecodeFailure, HeadReader, MAJOR_ARRAY, MAJOR_UINT } from '../../prolly/cbor.ts'
 import { KEY_BYTES_MAX } from '../../prolly/index.ts'
 import {
@@ -19,6 +18,7 @@ import {
 } from '../limits.ts'
 import {
   addressOf,
+  assertAscending,
   bytesMaxOf,
   bytesOf,
   choiceOf,
@@ -50,6 +50,7 @@ import {
   STATUSES,
   type Welcome,
 } from './message.ts'
+import { Slabs } from './slabs.ts'
 
 /** @throws {CoppiceError} `PEER_PROTOCOL` for anything but a hello. */
 export function decodeHello(frame: Uint8Array): Hello | ForeignHello {
@@ -143,13 +144,13 @@ const ANSWERS: ReadonlyMap<number, Fields<Answer>> = new Map<number, Fields<Answ
       (r) => ({
         type: 'blocks',
         id: idOf(r),
-        blocks: listOf(r, 1, REQUEST_LINKS_MAX, 'blocks', () => (takeNull(r) ? null : blockOf(r))),
+        blocks: listOf(r, 1, REQUEST_LINKS_MAX, 'blocks', blockOrNull(r)),
       }),
     ],
   ],
   [
     NUMBERS.range,
-    [3, (r) => ({ type: 'range', id: idOf(r), blocks: listOf(r, 0, RANGE_BLOCKS_MAX, 'blocks', () => blockOf(r)) })],
+    [3, (r) => ({ type: 'range', id: idOf(r), blocks: listOf(r, 0, RANGE_BLOCKS_MAX, 'blocks', block(r)) })],
   ],
   [NUMBERS.patch, [5, patchOf]],
   [
@@ -174,19 +175,22 @@ const ANSWERS: ReadonlyMap<number, Fields<Answer>> = new Map<number, Fields<Answ
 ])
 
 /** Copied, so that a small one does not keep a frame alive. */
-function blockOf(reader: HeadReader): Uint8Array {
-  return bytesOf(reader, 0, Infinity, 'a block')
+function block(reader: HeadReader): () => Uint8Array {
+  const slabs = new Slabs()
+  return () => slabs.copy(viewOf(reader, 0, Infinity, 'a block'))
+}
+
+function blockOrNull(reader: HeadReader): () => Uint8Array | null {
+  const next = block(reader)
+  return () => (takeNull(reader) ? null : next())
 }
 
 function patchOf(reader: HeadReader): PatchAnswer {
   const id = idOf(reader)
-  const keys = listOf(reader, 0, PATCH_ROWS_MAX, 'keys', () => bytesOf(reader, 0, KEY_BYTES_MAX, 'a key'))
-  for (let i = 1; i < keys.length; i++) {
-    if (compareBytes(keys[i - 1] as Uint8Array, keys[i] as Uint8Array) >= 0) {
-      throw new DecodeFailure(`expected keys in ascending order, got another at ${i}`)
-    }
-  }
-  const values = listOf(reader, keys.length, keys.length, 'values', () => patchValueOf(reader))
+  const slabs = new Slabs()
+  const keys = listOf(reader, 0, PATCH_ROWS_MAX, 'keys', () => slabs.copy(viewOf(reader, 0, KEY_BYTES_MAX, 'a key')))
+  assertAscending(keys)
+  const values = listOf(reader, keys.length, keys.length, 'values', () => patchValueOf(reader, slabs))
   return { type: 'patch', id, keys, values, isLast: flagOf(reader, 'an end') }
 }
 
@@ -236,11 +240,11 @@ export function decodePacked(frame: Uint8Array): Packed | undefined {
     }
     expectLength(length, 4, 'packed message')
     const packing = upTo(reader, 0xff, 'a packing')
-    const frameBytes = upTo(reader, FRAME_BYTES_MAX, 'a length')
+    const foldedBytes = upTo(reader, FRAME_BYTES_MAX, 'a length')
     const bytes = viewOf(reader, 1, FRAME_BYTES_MAX, 'packed bytes')
     // Whoever packs what does not get shorter wastes everybody's time.
-    if (bytes.length >= frameBytes) throw new DecodeFailure('expected packed bytes to be fewer than unpacked ones')
-    return { packing, frameBytes, bytes }
+    if (bytes.length >= foldedBytes) throw new DecodeFailure('expected packed bytes to be fewer than unpacked ones')
+    return { packing, foldedBytes, bytes }
   })
 }
 

@@ -8,8 +8,8 @@ export function encodeMessage(message: Message): Uint8Array {
 }
 
 /** The frame of a packed message. */
-export function encodePacked({ packing, frameBytes, bytes }: Packed): Uint8Array {
-  return encodeItem([NUMBERS.packed, packing, frameBytes, bytes])
+export function encodePacked({ packing, foldedBytes, bytes }: Packed): Uint8Array {
+  return encodeItem([NUMBERS.packed, packing, foldedBytes, bytes])
 }
 
 function fieldsOf(message: Message): readonly Item[] {

@@ -1,4 +1,5 @@
 /** The fields of messages, read strictly: each bound is checked before anything is allocated (protocol.md, 8). */
+import { compareBytes } from '../../bytes.ts'
 import { isLink, CODEC_DAG_CBOR, CODEC_RAW, LINK_BYTES, type Link, linkCodec } from '../../link.ts'
 import { DecodeFailure, type HeadReader, MAJOR_ARRAY, MAJOR_BYTES, MAJOR_UINT } from '../../prolly/cbor.ts'
 import { ANSWER_BYTES_MAX } from '../../limits.ts'
@@ -6,6 +7,7 @@ import { FORMAT_1, KEY_BYTES_MAX } from '../../prolly/index.ts'
 import { NAME_CHARS_MAX, PACKINGS_MAX, SIGNED_ROOT_BYTES_MAX } from '../limits.ts'
 import { MAJOR_TEXT, NULL } from './item.ts'
 import type { PatchValue, RootId } from './message.ts'
+import type { Slabs } from './slabs.ts'
 
 /** Names in detail are the pointer's business: here they are short and printable, so they may be shown. */
 const NAME = /^[a-z0-9._-]+$/
@@ -88,9 +90,12 @@ export function signedRootOf(reader: HeadReader): Uint8Array | null {
 
 /** A view of the frame. */
 export function linkOf(reader: HeadReader): Link {
-  const link = viewOf(reader, LINK_BYTES, LINK_BYTES, 'a link')
-  if (!isLink(link)) throw new DecodeFailure('expected a link: a CIDv1 of sha2-256')
-  return link
+  return linkOfBytes(viewOf(reader, LINK_BYTES, LINK_BYTES, 'a link'))
+}
+
+export function linkOfBytes(bytes: Uint8Array): Link {
+  if (!isLink(bytes)) throw new DecodeFailure('expected a link: a CIDv1 of sha2-256')
+  return bytes
 }
 
 /** The link of a node. A copy. */
@@ -133,17 +138,29 @@ export function keyBoundOf(reader: HeadReader): Uint8Array | null {
 }
 
 /** A row's value in a patch: inline or out of line as its length says, or null. */
-export function patchValueOf(reader: HeadReader): PatchValue {
+export function patchValueOf(reader: HeadReader, slabs: Slabs): PatchValue {
   if (takeNull(reader)) return null
   if ((reader.bytes[reader.at] ?? 0) >> 5 !== MAJOR_ARRAY) {
-    return bytesOf(reader, 0, FORMAT_1.inlineBytesMax, 'an inline value')
+    return slabs.copy(viewOf(reader, 0, FORMAT_1.inlineBytesMax, 'an inline value'))
   }
   expectLength(reader.head(MAJOR_ARRAY, 'an out-of-line value'), 2, 'value')
   const link = new Uint8Array(linkOf(reader))
   const size = reader.head(MAJOR_UINT, 'a size')
+  assertValueOutOfLine(link, size)
+  return { link, size }
+}
+
+export function assertValueOutOfLine(link: Link, size: number): void {
   if (linkCodec(link) === CODEC_DAG_CBOR) throw new DecodeFailure('expected the CID of a value')
   if (linkCodec(link) === CODEC_RAW && size <= FORMAT_1.inlineBytesMax) {
     throw new DecodeFailure(`expected a value of ${size} bytes inline`)
   }
-  return { link, size }
+}
+
+/** Keys of rows, each once. */
+export function assertAscending(keys: readonly Uint8Array[]): void {
+  for (let i = 1; i < keys.length; i++) {
+    if (compareBytes(keys[i - 1] as Uint8Array, keys[i] as Uint8Array) < 0) continue
+    throw new DecodeFailure(`expected keys in ascending order, got another at ${i}`)
+  }
 }

@@ -1,6 +1,8 @@
 /** The sync protocol's messages as values and as frames (protocol.md, 8). */
 export { decodeAnswer, decodeHello, decodePacked, decodeRequest, decodeWelcome } from './decode.ts'
 export { encodeMessage, encodePacked } from './encode.ts'
+export { type DataAnswer, dataBytesOf, foldAnswer } from './fold.ts'
+export { packAnswer, unpackAnswer } from './packing.ts'
 export type {
   Answer,
   BlocksAnswer,
@@ -28,3 +30,4 @@ export type {
   Welcome,
   WelcomeStatus,
 } from './message.ts'
+export { patchRowBytes } from './message.ts'

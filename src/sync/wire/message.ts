@@ -101,12 +101,18 @@ export interface GetPatch {
   readonly to: Link
   readonly after: Uint8Array | null
   readonly until: Uint8Array | null
-  /** Of keys and values together, the first row excepted. */
+  /** Of keys, inline values and links together, the first row excepted. */
   readonly bytesMax: number
 }
 
 /** What stands for a row's value in a patch: bytes, the place of an out-of-line value, or null for a row that is gone. */
 export type PatchValue = Uint8Array | { readonly link: Link; readonly size: number } | null
+
+/** What a row of a patch counts for the budget of its answer. */
+export function patchRowBytes(key: Uint8Array, value: PatchValue): number {
+  if (value === null) return key.length
+  return key.length + (value instanceof Uint8Array ? value.length : value.link.length)
+}
 
 /** The first rows in the order of their keys; `isLast`: there are no more. */
 export interface PatchAnswer {
@@ -166,11 +172,11 @@ export type Request = GetRoot | GetBlocks | GetRange | GetPatch | GetHave | GetP
 export type Answer = RootAnswer | BlocksAnswer | RangeAnswer | PatchAnswer | HaveAnswer | PeersAnswer | Refusal
 export type Message = Hello | Welcome | Request | Answer
 
-/** An answer, packed: its frame is what `bytes` unpack to. */
+/** An answer with data, packed: folded, it is what `bytes` unpack to. */
 export interface Packed {
   readonly packing: number
-  /** Bytes of the frame inside. */
-  readonly frameBytes: number
+  /** Bytes of the folded answer. */
+  readonly foldedBytes: number
   readonly bytes: Uint8Array
 }
 
