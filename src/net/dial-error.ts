@@ -29,6 +29,16 @@ const REASON_BY_NAME: Readonly<Record<string, string>> = {
   InvalidPeerIdError: 'that is this node itself',
   NotStartedError: 'this node is stopped',
   TimeoutError: 'timed out',
+  DialDeniedError: 'not dialled: strangers named it, and it is not a public address',
+}
+
+/** The peer is there and speaks through a relay; directly nobody could be reached. */
+export class RelayedOnlyError extends Error {
+  constructor(timeoutMs: number) {
+    super(
+      `it is reached through a relay only, which carries no data, and no direct connection came about within ${timeoutMs / 1000} s`,
+    )
+  }
 }
 
 /** `PEER_UNREACHABLE` with the address and the plain reason, both in `details` too. */

@@ -12,17 +12,18 @@ import { FRAME_HEADER_BYTES } from '../sync/channel.ts'
 const GATHER_BYTES_MAX = 1024
 const SEGMENT_BYTES = 4096
 
-/** The frames one after the other, each behind its length. */
-export function encodeFrames(frames: readonly Uint8Array[]): Uint8Array {
+/** The frames one after the other, each behind its length; of all that, at most the first `bytesMax` bytes. */
+export function encodeFrames(frames: readonly Uint8Array[], bytesMax: number = Infinity): Uint8Array {
   let bytes = 0
   for (const frame of frames) bytes += FRAME_HEADER_BYTES + frame.length
-  const out = new Uint8Array(bytes)
+  const out = new Uint8Array(Math.min(bytes, bytesMax))
   const view = new DataView(out.buffer)
   let at = 0
   for (const frame of frames) {
     view.setUint32(at, frame.length)
-    out.set(frame, at + FRAME_HEADER_BYTES)
-    at += FRAME_HEADER_BYTES + frame.length
+    at += FRAME_HEADER_BYTES
+    out.set(frame.subarray(0, out.length - at), at)
+    at += frame.length
   }
   return out
 }

@@ -5,7 +5,8 @@
  */
 
 import type { ConnectionGater, MultiaddrConnection, PeerId } from '@libp2p/interface'
-import type { Multiaddr } from '@multiformats/multiaddr'
+import { hostOf } from './address.ts'
+import { hostKey } from './reach.ts'
 
 export interface HostLimits {
   /** Incoming connections of one host, with those whose handshake is under way. */
@@ -35,7 +36,7 @@ export class HostQuota implements ConnectionGater {
 
   /** libp2p asks before the handshake; what is let in counts until it is closed. */
   readonly denyInboundConnection = (connection: MultiaddrConnection): boolean => {
-    const host = hostOf(connection.remoteAddr)
+    const host = hostKey(hostOf(connection.remoteAddr))
     const held = this.#hosts.get(host) ?? { connections: 0, handshakes: 0 }
     const { connectionsMax, handshakesMax } = this.#limits
     if (held.connections >= connectionsMax || held.handshakes >= handshakesMax) return true
@@ -61,15 +62,4 @@ export class HostQuota implements ConnectionGater {
     this.#handshakes.get(connection)?.()
     return false
   }
-}
-
-/** The first component's value: an IPv4 address as it is, of an IPv6 address the first four groups. */
-function hostOf(address: Multiaddr): string {
-  const { name, value = '' } = address.getComponents()[0] ?? { name: '' }
-  if (name !== 'ip6') return value
-  const [head = '', tail] = value.split('::')
-  const groups = head === '' ? [] : head.split(':')
-  const missing = tail === undefined ? 0 : 8 - groups.length - (tail === '' ? 0 : tail.split(':').length)
-  const all = [...groups, ...Array.from({ length: missing }, () => '0'), ...(tail ?? '').split(':')]
-  return all.slice(0, 4).join(':')
 }

@@ -1,4 +1,7 @@
-/** One place where libp2p is put together: TCP, noise, yamux, identify and ping, with limits that fit bulk transfers. */
+/**
+ * One place where libp2p is put together: TCP, noise, yamux, identify and ping, with limits that fit bulk transfers, and the
+ * kinds of discovery that were asked for, which are loaded then.
+ */
 
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
@@ -6,7 +9,13 @@ import { noise } from '@libp2p/noise'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
+import type { ConnectionGater } from '@libp2p/interface'
+import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { createLibp2p, type Libp2p } from 'libp2p'
+import { DialGuard } from './dial-guard.ts'
+import { BoundedDatastore } from './discovery/bounded-datastore.ts'
+import type { DhtOptions } from './discovery/dht.ts'
+import type { LanDiscovery, LanOptions } from './discovery/lan.ts'
 import { HostQuota } from './host-quota.ts'
 import {
   CONNECTIONS_PER_HOST_MAX,
@@ -19,6 +28,10 @@ import {
   STREAM_WINDOW_BYTES_MAX,
   STREAMS_PER_CONNECTION_MAX,
 } from './limits.ts'
+import { hostOf } from './address.ts'
+import { createLogger } from './log.ts'
+import type { NodeComponents } from './relay.ts'
+import { hostKey, REACH, reachOf } from './reach.ts'
 
 export interface Libp2pSettings {
   readonly listen: readonly string[]
@@ -26,16 +39,47 @@ export interface Libp2pSettings {
   /** 32 bytes. */
   readonly peerKey: Uint8Array
   readonly connectionsMax: number
+  /** Finds nodes of the same network. */
+  readonly lan?: LanOptions | undefined
+  /** Takes part in a DHT. */
+  readonly dht?: DhtOptions | undefined
+  /** What relaying, which may come later, lets through. */
+  readonly relayGater?: ConnectionGater
 }
 
-/** A libp2p node, not started. */
-export async function createLibp2pNode(settings: Libp2pSettings): Promise<Libp2p> {
+export interface Libp2pParts {
+  /** Not started. */
+  readonly libp2p: Libp2p
+  readonly guard: DialGuard
+  readonly lan: LanDiscovery | undefined
+  readonly dht: KadDHT | undefined
+  /** What libp2p hands to its parts. */
+  readonly components: NodeComponents
+}
+
+/** A libp2p node and what belongs to it. */
+export async function createLibp2pNode(settings: Libp2pSettings): Promise<Libp2pParts> {
+  const { dht, lan } = settings
+  const dhtModule = dht === undefined ? undefined : await import('./discovery/dht.ts')
+  const lanModule = lan === undefined ? undefined : await import('./discovery/lan.ts')
+  const privateKey = await generateKeyPairFromSeed('Ed25519', settings.peerKey)
+  const self = privateKey.publicKey.toString()
+  const guard = new DialGuard(self, dhtModule?.reachOfDht(dht?.bootstrap ?? [], settings.listen))
+  const quota = new HostQuota(HOST_LIMITS)
+  const memory = new BoundedDatastore(self)
+  const parts: { components?: NodeComponents; lan?: LanDiscovery; dht?: KadDHT } = {}
   const libp2p = await createLibp2p({
     start: false,
-    privateKey: await generateKeyPairFromSeed('Ed25519', settings.peerKey),
+    privateKey,
+    datastore: memory,
     nodeInfo: { name: 'coppice', version: '1', userAgent: 'coppice' },
     addresses: { listen: [...settings.listen], appendAnnounce: [...settings.announce] },
-    transports: [tcp()],
+    transports: [
+      (components) => {
+        parts.components = components
+        return tcp()(components)
+      },
+    ],
     connectionEncrypters: [noise()],
     streamMuxers: [
       yamux({
@@ -44,10 +88,13 @@ export async function createLibp2pNode(settings: Libp2pSettings): Promise<Libp2p
         streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX },
       }),
     ],
-    connectionGater: new HostQuota({
-      connectionsMax: CONNECTIONS_PER_HOST_MAX,
-      handshakesMax: HANDSHAKES_PER_HOST_MAX,
-    }),
+    connectionGater: {
+      denyInboundConnection: quota.denyInboundConnection,
+      denyInboundUpgradedConnection: quota.denyInboundUpgradedConnection,
+      filterMultiaddrForPeer: guard.filterMultiaddrForPeer,
+      denyDialMultiaddr: guard.denyDialMultiaddr,
+      ...settings.relayGater,
+    },
     connectionManager: {
       maxConnections: settings.connectionsMax,
       inboundConnectionThreshold: CONNECTIONS_PER_HOST_PER_SECOND_MAX,
@@ -60,13 +107,42 @@ export async function createLibp2pNode(settings: Libp2pSettings): Promise<Libp2p
       pingInterval: PING_INTERVAL_MS,
       pingTimeout: { minTimeout: PING_TIMEOUT_MS, maxTimeout: 2 * PING_TIMEOUT_MS },
     },
-    services: { identify: identify(), ping: ping() },
+    // The addresses of a provider have to last as long as its record; libp2p forgets them after an hour.
+    peerStore:
+      dhtModule === undefined ? {} : { maxAddressAge: 2 * dhtModule.RECORD_MS, maxPeerAge: 2 * dhtModule.RECORD_MS },
+    services: {
+      identify: identify(),
+      ping: ping(),
+      ...(dhtModule === undefined || dht === undefined
+        ? {}
+        : {
+            dht: (components) =>
+              (parts.dht = dhtModule.dhtService(guard, dht)(components as unknown as KadDHTComponents)),
+          }),
+      ...(lanModule === undefined || lan === undefined
+        ? {}
+        : { lan: (components) => (parts.lan = new lanModule.LanDiscovery(components, lan, createLogger('lan'))) }),
+    },
   })
-  // What identify told is kept for hours otherwise, up to 8 KiB for every peer id that ever came by.
-  libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => {
-    libp2p.peerStore.delete(peer).catch(() => {})
-  })
-  return libp2p
+  memory.hostOf = (peer) => hostOfPeer(libp2p, peer)
+  // What identify told is kept for hours otherwise, up to 8 KiB for every peer id that ever came by. A DHT has to know its
+  // nodes and providers also while they are not connected; what that may take is bounded by the datastore.
+  if (dht === undefined) {
+    libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => {
+      libp2p.peerStore.delete(peer).catch(() => {})
+    })
+  }
+  if (parts.components === undefined) throw new TypeError('libp2p: expected components')
+  return { libp2p, guard, lan: parts.lan, dht: parts.dht, components: parts.components }
+}
+
+const HOST_LIMITS = { connectionsMax: CONNECTIONS_PER_HOST_MAX, handshakesMax: HANDSHAKES_PER_HOST_MAX }
+
+/** The machine of a connected peer; undefined where that is this one. */
+function hostOfPeer(libp2p: Libp2p, peer: string): string | undefined {
+  const connection = libp2p.getConnections().find(({ remotePeer }) => remotePeer.toString() === peer)
+  const host = connection === undefined ? '' : hostOf(connection.remoteAddr)
+  return reachOf(host) === REACH.loopback ? undefined : hostKey(host)
 }
 
 /** The peer id, as in addresses, of the network identity with this 32-byte seed. */

@@ -23,6 +23,11 @@ export const LINGER_MS = 30_000
 
 /** Name resolution, TCP, noise, yamux and the stream's protocol together. */
 export const DIAL_TIMEOUT_MS = 10_000
+/**
+ * A peer reached through a relay gets so long to come about directly: its own node begins that, and tries thrice for 5 s
+ * each.
+ */
+export const UPGRADE_TIMEOUT_MS = 16_000
 /** stop() lets channels that are closing flush for so long, and gives libp2p as much again. */
 export const STOP_GRACE_MS = 2_000
 

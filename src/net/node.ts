@@ -4,30 +4,27 @@
  */
 
 import type { Connection, Stream } from '@libp2p/interface'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from 'libp2p'
 import { CoppiceError } from '../errors.ts'
 import { FRAME_BYTES_MAX } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { serveChannel, type Channel, type ChannelHandler, type ChannelDialer } from '../sync/channel.ts'
-import { parseDialAddress, parseListenAddress, peerIdOf } from './address.ts'
+import type { VouchedAddress } from '../sync/index.ts'
+import { isRelayed, parseDialAddress, peerIdOf, relayOf } from './address.ts'
 import { dialError } from './dial-error.ts'
-import { createLibp2pNode } from './libp2p.ts'
-import {
-  CHANNELS_MAX,
-  CHANNELS_PER_PEER_MAX,
-  CONNECTIONS_MAX,
-  DIAL_TIMEOUT_MS,
-  LINGER_MS,
-  SEND_STALL_MS,
-  STOP_GRACE_MS,
-} from './limits.ts'
+import type { DialGuard } from './dial-guard.ts'
+import { directConnection } from './direct-connection.ts'
+import type { Discovery } from './discovery/discovery.ts'
+import type { LazyRelaying } from './lazy-relaying.ts'
+import { judgeAddresses, reachOfPeer, vouchFor } from './learned-addresses.ts'
+import type { Libp2pParts } from './libp2p.ts'
+import { STOP_GRACE_MS } from './limits.ts'
 import { createLogger } from './log.ts'
 import { StreamChannel } from './stream-channel.ts'
 
 /** The sync protocol's id (protocol.md, 1): a change that old peers cannot follow takes a new one. */
 export const SYNC_PROTOCOL = '/coppice/sync/1.0.0'
-
-const PEER_KEY_BYTES = 32
 
 export interface NodeLimits {
   readonly connectionsMax: number
@@ -35,19 +32,11 @@ export interface NodeLimits {
   readonly channelsMax: number
   readonly channelsPerPeerMax: number
   readonly dialTimeoutMs: number
+  /** How long a peer that was reached through a relay may take until it is reached directly. */
+  readonly upgradeTimeoutMs: number
   /** How long a peer may take nothing of what waits for it, and stay silent after our close. */
   readonly sendStallMs: number
   readonly lingerMs: number
-}
-
-export interface NodeOptions {
-  /** 32 random bytes, kept secret: the network identity. Never an author key. */
-  readonly peerKey: Uint8Array
-  /** Multiaddrs, `/ip4/0.0.0.0/tcp/4001`; none makes a node that only dials. */
-  readonly listen?: readonly string[]
-  /** Further addresses to tell others, when this machine is reached by other ones than it has. */
-  readonly announce?: readonly string[]
-  readonly limits?: Partial<NodeLimits>
 }
 
 export interface HandleOptions {
@@ -61,41 +50,24 @@ export interface DialerOptions {
   /** Protocol ids, the preferred first; SYNC_PROTOCOL where absent. */
   readonly protocols?: readonly string[]
   readonly frameBytesMax?: number
+  /** For small talk alone: a channel through a relay will do, over which nobody answers requests for data. */
+  readonly isSmallTalk?: boolean
 }
 
-/**
- * Starts a node.
- * @throws {CoppiceError} `ADDRESS_INVALID`, `LISTEN_FAILED`.
- */
-export async function createNode(options: NodeOptions): Promise<NetworkNode> {
-  if (options.peerKey.length !== PEER_KEY_BYTES) {
-    throw new RangeError(`peerKey: expected ${PEER_KEY_BYTES} bytes, got ${options.peerKey.length}`)
-  }
-  const listen = options.listen ?? []
-  const announce = options.announce ?? []
-  for (const address of [...listen, ...announce]) parseListenAddress(address)
-  const limits: NodeLimits = {
-    connectionsMax: CONNECTIONS_MAX,
-    channelsMax: CHANNELS_MAX,
-    channelsPerPeerMax: CHANNELS_PER_PEER_MAX,
-    dialTimeoutMs: DIAL_TIMEOUT_MS,
-    sendStallMs: SEND_STALL_MS,
-    lingerMs: LINGER_MS,
-    ...options.limits,
-  }
-  const { connectionsMax } = limits
-  const libp2p = await createLibp2pNode({ listen, announce, peerKey: options.peerKey, connectionsMax })
-  try {
-    await libp2p.start()
-  } catch (error) {
-    throw listenError(listen, error)
-  }
-  return new NetworkNode(libp2p, limits)
+/** What a node is made of besides libp2p. */
+export interface NodeExtras {
+  readonly limits: NodeLimits
+  readonly relaying: LazyRelaying
+  readonly discovery: Discovery
 }
 
 export class NetworkNode implements AsyncDisposable {
   readonly peerId: string
+  /** Finds who serves a database, and says what this node serves. */
+  readonly discovery: Discovery
   readonly #libp2p: Libp2p
+  readonly #guard: DialGuard
+  readonly #relaying: LazyRelaying
   readonly #limits: NodeLimits
   readonly #log: Log = createLogger('net')
   readonly #channels = new Set<StreamChannel>()
@@ -104,10 +76,13 @@ export class NetworkNode implements AsyncDisposable {
   #incomingTotal = 0
   #stopping: Promise<void> | undefined
 
-  /** For {@link createNode}: takes over a started libp2p node. */
-  constructor(libp2p: Libp2p, limits: NodeLimits) {
+  /** For `createNode`: takes over a libp2p node that has started. */
+  constructor({ libp2p, guard }: Libp2pParts, { limits, relaying, discovery }: NodeExtras) {
     this.#libp2p = libp2p
+    this.#guard = guard
+    this.#relaying = relaying
     this.#limits = limits
+    this.discovery = discovery
     this.peerId = libp2p.peerId.toString()
     this.#log('node %s listens on %s', this.peerId, this.addresses().join(' ') || 'nothing')
   }
@@ -125,38 +100,63 @@ export class NetworkNode implements AsyncDisposable {
   /** Hands every incoming channel of the protocol to `handler`, up to the limits; one above them is reset. */
   async handle(handler: ChannelHandler, options: HandleOptions = {}): Promise<void> {
     const onStream = (stream: Stream, connection: Connection): void => {
-      void this.#serve(stream, connection.remotePeer.toString(), handler, options)
+      void this.#serve(stream, connection, handler, options)
     }
-    const { channelsPerPeerMax } = this.#limits
-    await this.#libp2p.handle(options.protocol ?? SYNC_PROTOCOL, onStream, { maxInboundStreams: channelsPerPeerMax })
+    const maxInboundStreams = this.#limits.channelsPerPeerMax
+    const protocol = options.protocol ?? SYNC_PROTOCOL
+    // Through a relay, too: the channel knows, and its provider gives no data.
+    await this.#libp2p.handle(protocol, onStream, { maxInboundStreams, runOnLimitedConnection: true })
   }
 
   /**
-   * Opens channels to the peer at `address`, over one connection. Nothing is dialed yet.
+   * Opens channels to the peer at `address`, over one connection. Nothing is dialed yet. A peer behind a relay is waited for
+   * until it is reached directly.
    * @throws {CoppiceError} `ADDRESS_INVALID`.
    */
   dialer(address: string, options: DialerOptions = {}): ChannelDialer {
     const target = parseDialAddress(address)
-    const expectedPeer = peerIdOf(target)
     let connection: Connection | undefined
     const open = async (signal: AbortSignal): Promise<Channel> => {
       signal.throwIfAborted()
-      const timeout = AbortSignal.timeout(this.#limits.dialTimeoutMs)
-      const either = { signal: AbortSignal.any([signal, timeout]) }
+      const timeoutMs = this.#limits.dialTimeoutMs + (isRelayed(target) ? this.#limits.upgradeTimeoutMs : 0)
+      const timeout = AbortSignal.timeout(timeoutMs)
+      const either = AbortSignal.any([signal, timeout])
+      // What the user or the judge of learned addresses chose may be dialled, wherever it is.
+      const forbid = this.#guard.permit(target)
       try {
         // An address without a peer id would get a connection of its own for every channel.
-        if (connection?.status !== 'open') connection = await this.#libp2p.dial(target, either)
-        const stream = await connection.newStream([...(options.protocols ?? [SYNC_PROTOCOL])], either)
-        return this.#adopt(stream, connection.remotePeer.toString(), options.frameBytesMax)
+        if (connection?.status !== 'open') connection = await this.#connect(target, options, either)
+        const stream = await connection.newStream([...(options.protocols ?? [SYNC_PROTOCOL])], {
+          signal: either,
+          runOnLimitedConnection: true,
+        })
+        return this.#adopt(stream, connection, options.frameBytesMax)
       } catch (error) {
         connection = undefined
         signal.throwIfAborted()
         this.#log.error('dialing %s failed: %s', address, error)
         const cause = timeout.aborted && !this.#isStopping() ? (timeout.reason as unknown) : error
-        throw dialError(address, cause, expectedPeer)
+        throw dialError(address, cause, peerIdOf(target))
+      } finally {
+        forbid()
       }
     }
     return { name: address, open }
+  }
+
+  /** Of the addresses by which a connected peer says it is reached, those that may be handed on. */
+  vouch(peer: string, addresses: readonly string[]): VouchedAddress[] {
+    const connections = this.#connectionsWith(peer)
+    const hasPlaceHere = (address: Multiaddr): boolean =>
+      relayOf(address).endsWith(`/p2p/${this.peerId}`) &&
+      connections.some(({ remotePeer }) => this.#relaying.hasPlace(remotePeer))
+    return vouchFor(peer, addresses, connections, hasPlaceHere)
+  }
+
+  /** Of addresses that a connected peer named, those that may be dialled. Never rejects. */
+  async judge(teller: string, addresses: readonly string[], signal: AbortSignal): Promise<string[]> {
+    const judged = await judgeAddresses(addresses, reachOfPeer(this.#connectionsWith(teller)), signal)
+    return judged.filter((address) => peerIdOf(multiaddr(address)) !== this.peerId)
   }
 
   /**
@@ -171,23 +171,39 @@ export class NetworkNode implements AsyncDisposable {
     return this.stop()
   }
 
+  #connectionsWith(peer: string): Connection[] {
+    return this.#libp2p.getConnections().filter(({ remotePeer }) => remotePeer.toString() === peer)
+  }
+
+  async #connect(target: Multiaddr, { isSmallTalk }: DialerOptions, signal: AbortSignal): Promise<Connection> {
+    if (isRelayed(target)) await this.#relaying.require()
+    const connection = await this.#libp2p.dial(target, { signal })
+    if (connection.limits === undefined || isSmallTalk === true) return connection
+    return await directConnection(this.#libp2p, connection.remotePeer, this.#limits.upgradeTimeoutMs, signal)
+  }
+
   #isStopping(): boolean {
     return this.#stopping !== undefined
   }
 
   async #stop(): Promise<void> {
-    const closing = [...this.#channels].filter((channel) => channel.isClosing).map((channel) => channel.close())
+    // Until the peer has ended its side, too: closing the connection under what it still reads would reset it.
+    const closing = [...this.#channels].filter((channel) => channel.isClosing).map((channel) => channel.closed)
     await withinGrace(Promise.all(closing))
     const reason = new CoppiceError('PEER_UNREACHABLE', 'this node is stopped', { details: { peer: this.peerId } })
     for (const channel of this.#channels) if (!channel.isClosing) channel.abort(reason)
+    this.discovery.stop()
+    await withinGrace(this.#relaying.stop())
     await withinGrace(Promise.resolve(this.#libp2p.stop()))
     for (const channel of this.#channels) channel.abort(reason)
     this.#log('node %s is stopped', this.peerId)
   }
 
-  #adopt(stream: Stream, peer: string, frameBytesMax: number = FRAME_BYTES_MAX): StreamChannel {
+  #adopt(stream: Stream, connection: Connection, frameBytesMax: number = FRAME_BYTES_MAX): StreamChannel {
     const { sendStallMs, lingerMs } = this.#limits
-    const channel = new StreamChannel(stream, peer, { frameBytesMax, sendStallMs, lingerMs })
+    const isLimited = connection.limits !== undefined
+    const options = { frameBytesMax, sendStallMs, lingerMs, isLimited }
+    const channel = new StreamChannel(stream, connection.remotePeer.toString(), options)
     this.#channels.add(channel)
     void channel.closed.then(() => this.#channels.delete(channel))
     if (this.#isStopping()) channel.abort(new CoppiceError('PEER_UNREACHABLE', 'this node is stopped'))
@@ -195,7 +211,8 @@ export class NetworkNode implements AsyncDisposable {
   }
 
   /** Runs the handler on one incoming stream. Never rejects. */
-  async #serve(stream: Stream, peer: string, handler: ChannelHandler, options: HandleOptions): Promise<void> {
+  async #serve(stream: Stream, connection: Connection, handler: ChannelHandler, options: HandleOptions): Promise<void> {
+    const peer = connection.remotePeer.toString()
     const ofPeer = this.#incoming.get(peer) ?? 0
     if (ofPeer >= this.#limits.channelsPerPeerMax || this.#incomingTotal >= this.#limits.channelsMax) {
       this.#log('channel of %s refused: %d of its own open, %d in all', peer, ofPeer, this.#incomingTotal)
@@ -204,7 +221,7 @@ export class NetworkNode implements AsyncDisposable {
     }
     this.#incoming.set(peer, ofPeer + 1)
     this.#incomingTotal++
-    const channel = this.#adopt(stream, peer, options.frameBytesMax)
+    const channel = this.#adopt(stream, connection, options.frameBytesMax)
     const error = await serveChannel(channel, handler)
     if (error !== undefined) this.#log.error('channel of %s failed: %s', peer, error)
     await channel.closed
@@ -221,20 +238,4 @@ async function withinGrace(work: Promise<unknown>): Promise<void> {
   const grace = new Promise<void>((resolve) => (timer = setTimeout(resolve, STOP_GRACE_MS)))
   await Promise.race([work.catch(() => undefined), grace])
   clearTimeout(timer)
-}
-
-/** libp2p joins the reasons of all its listeners into one text. */
-function listenError(listen: readonly string[], error: unknown): CoppiceError {
-  const text = error instanceof Error ? error.message : String(error)
-  const reasons: readonly (readonly [string, string])[] = [
-    ['EADDRINUSE', 'the port is in use'],
-    ['EADDRNOTAVAIL', 'not an address of this machine'],
-    ['EACCES', 'not permitted; ports below 1024 are reserved'],
-    ['ENOTFOUND', 'the host name does not resolve'],
-  ]
-  const reason = reasons.find(([code]) => text.includes(code))?.[1] ?? text
-  return new CoppiceError('LISTEN_FAILED', `cannot listen on ${listen.join(', ')}: ${reason}`, {
-    cause: error,
-    details: { addresses: listen, reason },
-  })
 }

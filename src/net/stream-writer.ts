@@ -26,6 +26,8 @@ export class StreamWriter {
   readonly #stream: Stream
   readonly #options: StreamWriterOptions
   #queue: Uint8Array[] = []
+  /** What is left of a large frame whose first bytes have been handed over: as it is, since a copy would be another mebibyte. */
+  #rest: Uint8Array | undefined
   #queuedBytes = 0
   #flushing = false
   #immediate: NodeJS.Immediate | undefined
@@ -86,6 +88,7 @@ export class StreamWriter {
     if (this.#failure !== undefined) return
     this.#failure = reason
     this.#queue = []
+    this.#rest = undefined
     this.#queuedBytes = 0
     clearImmediate(this.#immediate)
     clearTimeout(this.#stallTimer)
@@ -95,7 +98,7 @@ export class StreamWriter {
 
   async #end(): Promise<void> {
     this.#flush()
-    if (this.#queue.length > 0) await (this.#flushed ??= Promise.withResolvers()).promise
+    if (this.#queuedBytes > 0) await (this.#flushed ??= Promise.withResolvers()).promise
     if (this.#failure !== undefined) return
     this.#watchForStall()
     try {
@@ -111,13 +114,13 @@ export class StreamWriter {
     if (this.#flushing || this.#failure !== undefined) return
     this.#flushing = true
     try {
-      while (this.#queue.length > 0 && !this.#stream.writableNeedsDrain) this.#stream.send(this.#takeBatch())
+      while (this.#queuedBytes > 0 && !this.#stream.writableNeedsDrain) this.#stream.send(this.#takeBatch())
     } catch (error) {
       this.fail(this.#lost(error))
     } finally {
       this.#flushing = false
     }
-    if (this.#queue.length === 0) {
+    if (this.#queuedBytes === 0) {
       clearImmediate(this.#immediate)
       this.#immediate = undefined
       this.#flushed?.resolve()
@@ -130,15 +133,27 @@ export class StreamWriter {
     }
   }
 
+  /** Small frames joined and copied, or the rest of a large one, which begins in a batch of its own size. */
   #takeBatch(): Uint8Array {
+    const batch = this.#rest ?? this.#joinFrames()
+    if (batch === this.#rest) this.#rest = undefined
+    this.#queuedBytes -= batch.length
+    return batch
+  }
+
+  #joinFrames(): Uint8Array {
     let bytes = 0
     let count = 0
     while (count < this.#queue.length && bytes < WRITE_BATCH_BYTES) {
       bytes += FRAME_HEADER_BYTES + (this.#queue[count] as Uint8Array).length
       count++
     }
-    this.#queuedBytes -= bytes
-    return encodeFrames(this.#queue.splice(0, count))
+    const frames = this.#queue.splice(0, count)
+    const excess = bytes - 2 * WRITE_BATCH_BYTES
+    if (excess <= 0) return encodeFrames(frames)
+    const last = frames.at(-1) as Uint8Array
+    this.#rest = last.subarray(last.length - excess)
+    return encodeFrames(frames, 2 * WRITE_BATCH_BYTES)
   }
 
   /** Taken by send() and not yet within the peer's window. */

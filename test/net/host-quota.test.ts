@@ -63,7 +63,7 @@ test('an IPv6 host is its /64, however it is written', () => {
 })
 
 test('a host that begins handshakes and never goes on is refused more of them', async () => {
-  const node = await createLibp2pNode({
+  const { libp2p: node } = await createLibp2pNode({
     listen: ['/ip4/127.0.0.1/tcp/0'],
     announce: [],
     peerKey: new Uint8Array(32).fill(1),
@@ -90,7 +90,7 @@ test('a host that begins handshakes and never goes on is refused more of them', 
 
 test('nothing is kept of a peer that is gone', async () => {
   const settings = { announce: [], connectionsMax: 100 }
-  const node = await createLibp2pNode({
+  const { libp2p: node } = await createLibp2pNode({
     ...settings,
     listen: ['/ip4/127.0.0.1/tcp/0'],
     peerKey: new Uint8Array(32).fill(1),
@@ -98,11 +98,16 @@ test('nothing is kept of a peer that is gone', async () => {
   await node.start()
   try {
     for (let i = 2; i < 6; i++) {
-      const visitor = await createLibp2pNode({ ...settings, listen: [], peerKey: new Uint8Array(32).fill(i) })
+      const { libp2p: visitor, guard } = await createLibp2pNode({
+        ...settings,
+        listen: [],
+        peerKey: new Uint8Array(32).fill(i),
+      })
       await visitor.start()
       const identified = new Promise((resolve) => {
         node.addEventListener('peer:identify', resolve, { once: true })
       })
+      for (const address of node.getMultiaddrs()) guard.permit(address)
       await visitor.dial(node.getMultiaddrs())
       await identified
       await visitor.stop()

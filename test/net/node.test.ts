@@ -235,6 +235,8 @@ test('stops: what is closed arrives, what is open breaks, nothing opens any more
   assert.is((await finished.receive())?.length, size)
   assert.is(await finished.receive(), undefined)
   await rejects(left.receive(), 'PEER_UNREACHABLE')
+  // A channel's end arrives before that of its connection.
+  while (client.peers().length > 0) await new Promise((resolve) => setTimeout(resolve, 5))
   assert.match(await dialReason(dialer.open(AbortSignal.timeout(15_000))), /refused/)
   await client.stop()
   await rejects(dialer.open(AbortSignal.timeout(15_000)), 'PEER_UNREACHABLE')

@@ -1,0 +1,125 @@
+/** Peers that nobody named: found by discovery, named by other peers, remembered from before. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Database } from '../../src/db/index.ts'
+import { MemoryStore } from '../../src/store/memory.ts'
+import { createDatabase, outcomesOf, thrownBy, utf8 } from '../support/database-lab.ts'
+import { address, FindingNetwork, gated, openReplica, type Peers, serving } from '../support/finding-lab.ts'
+
+const test = suite('db/finding')
+
+const AUTHOR = address(1)
+
+async function published(): Promise<Database> {
+  const database = await createDatabase()
+  for (let i = 0; i < 200; i++) await database.put(utf8(`key ${i}`), utf8(`value ${i} ${'x'.repeat(200)}`))
+  await database.publish()
+  return database
+}
+
+test('a replica that knows nobody clones from whom discovery finds, and asks it again later', async () => {
+  const database = await published()
+  const peers: Peers = new Map([[AUTHOR, serving(database)]])
+  const store = new MemoryStore()
+  const network = new FindingNetwork(peers, 'replica', { discovered: [address(7), AUTHOR, AUTHOR] })
+  const replica = await openReplica(database, network, [], store)
+  const { report, changed } = await replica.pull()
+  assert.is(changed, true)
+  assert.is(outcomesOf(report)[AUTHOR], 'used')
+  assert.equal(network.dialled, [address(7), AUTHOR], 'each once')
+  assert.equal(
+    (await replica.knownPeers()).map((known) => known.address),
+    [AUTHOR],
+  )
+  await database.put(utf8('more'), utf8('of it'))
+  await database.publish()
+  const plain = new FindingNetwork(peers, 'replica')
+  const again = await openReplica(database, plain, [], store)
+  assert.is((await again.pull()).to.payload.sequence, 2)
+  assert.equal(plain.dialled, [AUTHOR])
+})
+
+test('discovery is given a moment, also where a named peer answers: it may know of something newer', async () => {
+  const database = await published()
+  const old = await openReplica(database, new FindingNetwork(new Map([[AUTHOR, serving(database)]]), 'old'), [AUTHOR])
+  await old.pull()
+  await database.put(utf8('more'), utf8('of it'))
+  await database.publish()
+  const peers: Peers = new Map([
+    [address(2), serving(old)],
+    [AUTHOR, serving(database)],
+  ])
+  const network = new FindingNetwork(peers, 'replica', { discovered: [AUTHOR] })
+  const replica = await openReplica(database, network, [address(2)])
+  assert.is((await replica.pull()).to.payload.sequence, 2)
+})
+
+test('a pull that waits for discovery ends with its signal', async () => {
+  const database = await published()
+  const network = new FindingNetwork(new Map(), 'replica', { discovered: [address(7)] })
+  const replica = await openReplica(database, network, [])
+  const error = await thrownBy(replica.pull({ signal: AbortSignal.timeout(100) }))
+  assert.is((error as Error).name, 'TimeoutError')
+  assert.equal(network.dialled, [address(7)])
+})
+
+test('who clones at the same time is named by the author, and does its share', async () => {
+  const database = await published()
+  const peers: Peers = new Map([[AUTHOR, serving(database)]])
+  const first = await openReplica(database, new FindingNetwork(peers, 'first', { servedAt: [address(2)] }), [AUTHOR])
+  const author = peers.get(AUTHOR)
+  if (author === undefined) return assert.unreachable('the author serves')
+  await first.pull()
+  const served = Promise.withResolvers<void>()
+  peers.set(AUTHOR, gated(author, served.promise))
+  const other = serving(first)
+  peers.set(address(2), async (channel) => {
+    setTimeout(served.resolve, 2_000)
+    await other(channel)
+  })
+  const network = new FindingNetwork(peers, 'second')
+  const replica = await openReplica(database, network, [AUTHOR])
+  const { report } = await replica.pull()
+  assert.equal(network.dialled, [AUTHOR, address(2)])
+  assert.is(outcomesOf(report)[address(2)], 'used', JSON.stringify(report.peers))
+  assert.equal(
+    (await replica.knownPeers()).map((known) => known.address),
+    [address(2)],
+    'whom the user named stands elsewhere',
+  )
+})
+
+test('what may not be dialled is not, whoever names it', async () => {
+  const database = await published()
+  const peers: Peers = new Map([[AUTHOR, serving(database)]])
+  const spy = new FindingNetwork(peers, 'spy', { servedAt: [address(66)] })
+  await (await openReplica(database, spy, [AUTHOR])).pull()
+  const network = new FindingNetwork(peers, 'replica', { judge: (each) => each !== address(66) })
+  const replica = await openReplica(database, network, [AUTHOR])
+  await replica.pull()
+  assert.equal(network.dialled, [AUTHOR])
+})
+
+test('a follower learns of others while it waits, and of roots from them', async () => {
+  const database = await published()
+  const peers: Peers = new Map([[AUTHOR, serving(database)]])
+  const network = new FindingNetwork(peers, 'follower')
+  const follower = await openReplica(database, network, [AUTHOR])
+  const over = new AbortController()
+  const seen: number[] = []
+  const following = (async () => {
+    for await (const { to } of follower.follow({ signal: over.signal })) seen.push(to.payload.sequence)
+  })()
+  for (let i = 0; i < 100 && seen.length < 1; i++) await sleep(20)
+  const second = await openReplica(database, new FindingNetwork(peers, 'second', { servedAt: [address(2)] }), [AUTHOR])
+  await second.pull()
+  peers.set(address(2), serving(second))
+  for (let i = 0; i < 400 && !network.dialled.includes(address(2)); i++) await sleep(20)
+  assert.equal(network.dialled, [AUTHOR, address(2)])
+  over.abort()
+  await following
+  assert.equal(seen, [1])
+})
+
+test.run()
