@@ -87,7 +87,7 @@ export async function editTree(
   const writer = new TreeWriter(sink, options.format ?? FORMAT_1)
   const source = new SortedSource(edits)
   try {
-    await new Editor(tree, source, writer, options.signal).run()
+    await new Editor(tree, source, writer, EVERYWHERE, options.signal).run()
     return report(writer, await writer.finish((child) => lowestRoot(tree.nodes, child)))
   } finally {
     await source.close()
@@ -99,39 +99,64 @@ function report(writer: TreeWriter, ref: TreeRef): WriteReport {
   return { root, entries, bytes, blocksWritten: writer.blocksWritten, bytesWritten: writer.bytesWritten }
 }
 
+/**
+ * What is edited: the rows with lower < key <= last, for a subtree whose top has `level`. Undefined bounds are none. Only what stands
+ * below that level is taken over whole.
+ */
+export interface EditBounds {
+  readonly lower: Uint8Array | undefined
+  readonly last: Uint8Array | undefined
+  readonly level: number
+}
+
+export const EVERYWHERE: EditBounds = { lower: undefined, last: undefined, level: Infinity }
+
 /** A node on the way from the root to where the walk is, and its first entry that is not yet in the new tree. */
 interface Step {
   readonly node: Node
   index: number
   /** Nothing of the old tree lies right of this node: edits above its last key fall here. */
   readonly isRightmost: boolean
+  /** Below the child at `index` there may be rows at or below the lower bound. */
+  isLeftEdge: boolean
 }
 
 /** Walks the old tree from left to right in one loop, which waits for nothing that is at hand. */
-class Editor {
+export class Editor {
+  /** Edits that changed nothing: rows that were so already. */
+  idleEdits = 0
   readonly #tree: Tree
   readonly #source: SortedSource<Edit<Value>>
   readonly #writer: TreeWriter
+  readonly #bounds: EditBounds
   readonly #signal: AbortSignal | undefined
   readonly #path: Step[] = []
   /** The first edit not yet applied. */
   #edit: Edit<Value> | undefined
 
-  constructor(tree: Tree, source: SortedSource<Edit<Value>>, writer: TreeWriter, signal: AbortSignal | undefined) {
+  /** All edits are within `bounds`. */
+  constructor(
+    tree: Tree,
+    source: SortedSource<Edit<Value>>,
+    writer: TreeWriter,
+    bounds: EditBounds,
+    signal: AbortSignal | undefined,
+  ) {
     this.#tree = tree
     this.#source = source
     this.#writer = writer
+    this.#bounds = bounds
     this.#signal = signal
   }
 
   async run(): Promise<void> {
     const writer = this.#writer
     this.#edit = await this.#source.next()
-    this.#enter(this.#tree.ref.root, await this.#tree.nodes.get(this.#tree.ref.root), true)
+    this.#enter(this.#tree.ref.root, await this.#tree.nodes.get(this.#tree.ref.root), true, true)
     for (let step = this.#path.at(-1); step !== undefined; step = this.#path.at(-1)) {
       this.#signal?.throwIfAborted()
       const { node } = step
-      const end = this.#nextTouched(step)
+      const end = Math.min(this.#nextTouched(step), this.#endOf(step))
       if (node.level === 0) {
         writer.copyRows(node, step.index, end)
         step.index = end
@@ -144,14 +169,16 @@ class Editor {
         } else {
           this.#path.pop()
         }
-      } else if (step.index < end && writer.isAtBoundary(node.level - 1)) {
+      } else if (step.index < end && this.#mayTakeOver(step)) {
         writer.copySubtrees(node, step.index, end)
         step.index = end
-      } else if (step.index < node.length) {
+      } else if (step.index < node.length && !this.#isPastEnd(step)) {
         const isRightmost = step.isRightmost && step.index === node.length - 1
+        const { isLeftEdge } = step
+        step.isLeftEdge = false
         const found = this.#tree.nodes.child(node, step.index)
         const child = found instanceof Promise ? await found : found
-        this.#enter(node.link(step.index++), child, isRightmost)
+        this.#enter(node.link(step.index++), child, isRightmost, isLeftEdge)
       } else {
         this.#path.pop()
       }
@@ -160,9 +187,34 @@ class Editor {
     }
   }
 
-  #enter(link: Link, node: Node, isRightmost: boolean): void {
+  #enter(link: Link, node: Node, isRightmost: boolean, isLeftEdge: boolean): void {
     this.#writer.replaces(node.level, link)
-    this.#path.push({ node, index: 0, isRightmost })
+    const { lower } = this.#bounds
+    if (!isLeftEdge || lower === undefined) {
+      this.#path.push({ node, index: 0, isRightmost, isLeftEdge: false })
+      return
+    }
+    const above = upperBound(node, lower)
+    // Edits above all rows need a leaf to fall into.
+    const index = isRightmost && node.level > 0 ? Math.min(above, node.length - 1) : above
+    this.#path.push({ node, index, isRightmost, isLeftEdge })
+  }
+
+  /** Whether the children at hand may become entries of the new tree, unread. */
+  #mayTakeOver({ node, isLeftEdge }: Step): boolean {
+    return !isLeftEdge && node.level <= this.#bounds.level && this.#writer.isAtBoundary(node.level - 1)
+  }
+
+  /** The entries of the node before this one are wholly within the bounds, and may be copied. */
+  #endOf({ node }: Step): number {
+    const { last } = this.#bounds
+    return last === undefined ? node.length : upperBound(node, last)
+  }
+
+  /** Whether all that is left of an internal node lies above the bounds. */
+  #isPastEnd({ node, index }: Step): boolean {
+    const { last } = this.#bounds
+    return last !== undefined && index > 0 && node.compareKey(index - 1, last) >= 0
   }
 
   /** Writes the row of `edit`, which stands before row `index` of the leaf or takes its place. */
@@ -170,6 +222,7 @@ class Editor {
     const { node: leaf, index } = step
     const isPresent = index < leaf.length && leaf.compareKey(index, key) === 0
     if (isPresent) step.index++
+    if (value === null ? !isPresent : isPresent && equalValues(leaf.value(index), value)) this.idleEdits++
     if (value === null) return
     if (isFileSized(value)) return this.#writer.appendFile(key, value, this.#signal)
     if (isPresent && isHeldValue(leaf, index, value)) this.#writer.copyRows(leaf, index, index + 1)
@@ -182,6 +235,12 @@ class Editor {
     const at = node.lowerBound(this.#edit.key, index)
     return at === node.length && node.level > 0 && isRightmost ? node.length - 1 : at
   }
+}
+
+/** The first index whose key is above `key`. */
+function upperBound(node: Node, key: Uint8Array): number {
+  const at = node.lowerBound(key)
+  return at < node.length && node.compareKey(at, key) === 0 ? at + 1 : at
 }
 
 /** Whether row `i` already refers to a block of this value, which then need not be written again. */

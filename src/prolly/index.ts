@@ -4,6 +4,7 @@ export { type CompletenessSource, missingRecords, valueRecord } from './complete
 export { copyTree } from './copy-tree.ts'
 export { type Change, type DiffOptions, diffTrees } from './diff.ts'
 export { buildTree, type Edit, editTree, type Put, type WriteOptions, type WriteReport } from './edit.ts'
+export { hasNode } from './has-node.ts'
 export {
   type Format,
   FORMAT_1,
@@ -25,13 +26,15 @@ export {
 export { HISTOGRAM_STEP_BYTES, type LevelShape, measureTree, type TreeShape } from './measure.ts'
 export { type Entry, equalValues, isValueRef, Node, type Value, type ValueRef } from './node.ts'
 export { NODE_CACHE_BYTES, NodeReader } from './node-reader.ts'
-export type { KeyRange } from './range.ts'
+export { keyAfter, type KeyRange } from './range.ts'
 export { isSameValue } from './same-value.ts'
+export { type Rebuilt, rebuildSubtree } from './rebuild.ts'
 export { type LeafRows, RowIterator } from './row-iterator.ts'
 export type { Keyed, Source } from './sorted-source.ts'
 export { type ScanOptions, type StreamOptions, Tree } from './tree.ts'
 export { assertKeySize, type BlockSink, type TreeRef } from './tree-writer.ts'
 export { writeFile } from '../unixfs/index.ts'
+export { SeenValues, type WalkOptions, walkTree, walkValue } from './walk-blocks.ts'
 export {
   childClaim,
   mayReuse,

@@ -131,6 +131,20 @@ export class TreeWriter {
     }
   }
 
+  /**
+   * Ends the rows of a subtree whose top has `level`, and gives it; undefined where they do not come to exactly one node of
+   * that level. Only one that is the `rightmost` may end without a boundary.
+   */
+  async finishSubtree(level: number, rightmost: boolean): Promise<TreeRef | undefined> {
+    for (let l = 0; l <= level && rightmost; l++) if (this.#chunk(l).length > 0) this.#close(this.#chunk(l))
+    const above = this.#chunk(level + 1)
+    const isOne = above.total === 1 && this.isAtBoundary(level)
+    const top = isOne ? above.onlyChild : undefined
+    await this.takePending()
+    for (const used of this.#levels.splice(0)) used.release()
+    return top
+  }
+
   #chunk(level: number): LevelChunk {
     while (this.#levels.length <= level) this.#levels.push(new LevelChunk(this.#levels.length))
     return this.#levels[level] as LevelChunk
