@@ -10,8 +10,10 @@ import { askDatabase } from './questions/database.ts'
 import { askGrowth } from './questions/growth.ts'
 import { UsageError } from './questions/options.ts'
 import { askOverview } from './questions/overview.ts'
+import { askReport } from './questions/report.ts'
 import { askScale } from './questions/scale.ts'
 import { askSmoke } from './questions/smoke.ts'
+import { askSync } from './questions/sync.ts'
 import { askTree } from './questions/tree.ts'
 
 const QUESTIONS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
@@ -19,10 +21,12 @@ const QUESTIONS: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   tree: askTree,
   growth: askGrowth,
   scale: askScale,
+  sync: async (args) => void (await askSync(args)),
   compression: askCompression,
   build: () => askDatabase(['build']),
   clone: () => askDatabase(['clone']),
   channel: askChannel,
+  report: askReport,
   smoke: askSmoke,
 }
 

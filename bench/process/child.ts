@@ -1,10 +1,12 @@
 /** Benchmarks' processes: each question is measured in processes of its own, so that none warms up or burdens another. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { anonymousBytes, anonymousTreeBytes } from './usage.ts'
 
 const SAMPLE_INTERVAL_MS = 10
+/** Finding what a process started takes a look at every process. */
+const TREE_SAMPLE_INTERVAL_MS = 100
 
 const running = new Set<ChildProcess>()
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
@@ -12,6 +14,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 
 export class Child {
   readonly #process: ChildProcess
+  readonly #measured: (pid: number | undefined) => number
   readonly #lines: AsyncIterator<string>
   readonly #exited: Promise<void>
   #peakBytes = 0
@@ -19,16 +22,18 @@ export class Child {
 
   /**
    * Starts `script`, a file of ../rounds. `timeoutMs` is for all of its life. What it says on its standard error is shown
-   * only where it fails.
+   * only where it fails. With `startsOthers` its memory is also that of what it starts.
    */
-  constructor(script: string, args: readonly string[], timeoutMs: number) {
+  constructor(script: string, args: readonly string[], timeoutMs: number, startsOthers: boolean = false) {
     const path = fileURLToPath(new URL(`../rounds/${script}`, import.meta.url))
     const child = spawn(process.execPath, ['--expose-gc', path, ...args], { stdio: 'pipe' })
     running.add(child)
     this.#process = child
     this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
     child.stderr.on('data', (text: Buffer) => (this.#errors = (this.#errors + text.toString()).slice(-ERROR_CHARS_MAX)))
-    const sampling = setInterval(() => this.#sample(), SAMPLE_INTERVAL_MS)
+    this.#measured = startsOthers ? anonymousTreeBytes : anonymousBytes
+    const interval = startsOthers ? TREE_SAMPLE_INTERVAL_MS : SAMPLE_INTERVAL_MS
+    const sampling = setInterval(() => this.#sample(), interval)
     // Told something after its end: why it ended is what its next line fails with.
     child.stdin.on('error', () => {})
     let isLate = false
@@ -66,7 +71,12 @@ export class Child {
     await this.#exited
   }
 
-  /** The most anonymous memory seen since the last call (heap, buffers, stacks; not pages of mapped files). 0 outside Linux. */
+  /** Ends it at once; nothing where it has ended. */
+  kill(): void {
+    this.#process.kill('SIGKILL')
+  }
+
+  /** The most anonymous memory seen since the last call, of it and what it started. 0 outside Linux. */
   takePeakBytes(): number {
     this.#sample()
     const peak = this.#peakBytes
@@ -75,7 +85,7 @@ export class Child {
   }
 
   #sample(): void {
-    this.#peakBytes = Math.max(this.#peakBytes, anonymousBytes(this.#process.pid))
+    this.#peakBytes = Math.max(this.#peakBytes, this.#measured(this.#process.pid))
   }
 }
 
@@ -85,14 +95,4 @@ const ERROR_CHARS_MAX = 4_000
 function lastLine(errors: string): string {
   const lines = errors.split('\n').filter((line) => line.trim() !== '')
   return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? 'it said nothing'
-}
-
-/** Resident anonymous memory of a process, from Linux' /proc. */
-function anonymousBytes(pid: number | undefined): number {
-  try {
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-    return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1024
-  } catch {
-    return 0
-  }
 }

@@ -1,5 +1,5 @@
 /** What may a change not make worse? coppice alone in about a minute, with its bars: the tree, then a database's life. */
-import { type Bar, barsOf, barTable } from '../report/bars.ts'
+import { type Bar, barsOf, barTable, COLD_PUT_NOTE } from '../report/bars.ts'
 import { describeMachine, machineText } from '../report/machine.ts'
 import { showCount } from '../report/show.ts'
 import { summarize } from '../report/summary.ts'
@@ -20,6 +20,6 @@ export async function askOverview(): Promise<void> {
   console.log(textOf(speedTable(title, summaries)))
   console.log(textOf(blockTable('blocks and bytes moved', summaries)))
   const bars: Bar[] = barsOf({ alone: summaries, beside: [] })
-  console.log(textOf(barTable('bars', bars)))
+  console.log(textOf(barTable('bars', bars, [COLD_PUT_NOTE])))
   await askDatabase(['build', 'clone'])
 }

@@ -12,7 +12,7 @@ import type { EngineKind } from '../engines/engine.ts'
 import { peerVersion } from '../engines/load-peer.ts'
 import { requireRoom } from '../process/disk.ts'
 import { installPeers } from '../process/install-peers.ts'
-import { type Bar, barsOf, barTable } from '../report/bars.ts'
+import { type Bar, barsOf, barTable, COLD_PUT_NOTE } from '../report/bars.ts'
 import { describeMachine, machineText } from '../report/machine.ts'
 import { showCount } from '../report/show.ts'
 import { type EngineSummary, summarize } from '../report/summary.ts'
@@ -72,7 +72,7 @@ export async function askTree(args: string[]): Promise<void> {
   for (const [shape, size] of plan.shapes) groups.push(await measureGroup(plan, shape, size, plan.engines))
   if (alone.length > 0) groups.push(await measureGroup(plan, 'uniform', ALONE_SIZE, alone))
   const bars = barsFrom(groups)
-  if (bars.length > 0) print(barTable('bars', bars), plan)
+  if (bars.length > 0) print(barTable('bars', bars, [COLD_PUT_NOTE]), plan)
   const seconds = (performance.now() - start) / 1000
   console.log(`${seconds.toFixed(0)} s in all`)
   if (plan.json !== undefined) {

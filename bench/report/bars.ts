@@ -14,6 +14,8 @@ export interface Bar {
   readonly what: string
   readonly bar: string
   readonly measured: string
+  /** Measured by the bar. */
+  readonly part: number
   readonly met: boolean
 }
 
@@ -63,15 +65,19 @@ export function barsOf({ alone, beside }: Measured): Bar[] {
   ].filter((bar) => bar !== undefined)
 }
 
-export function barTable(title: string, bars: readonly Bar[]): Table {
+export function barTable(title: string, bars: readonly Bar[], notes: readonly string[] = []): Table {
   return {
     title,
-    header: ['what', 'bar', 'measured', ''],
-    words: [3],
-    rows: bars.map(({ what, bar, measured, met }) => [what, bar, measured, met ? 'met' : 'MISSED']),
-    notes: [
-      'a cold put reads and writes a block per level each, and now and then what lies up to the next common boundary',
-    ],
+    header: ['what', 'bar', 'measured', 'of the bar', ''],
+    words: [4],
+    rows: bars.map(({ what, bar, measured, part, met }) => [
+      what,
+      bar,
+      measured,
+      part.toFixed(2),
+      met ? 'met' : 'MISSED',
+    ]),
+    notes,
   }
 }
 
@@ -89,22 +95,28 @@ function faster(rows: readonly EngineSummary[], operation: Operation, peers: rea
   return rates.length === 0 ? undefined : ratioOf(operationOf(rows, 'coppice', operation)?.rate, Math.max(...rates))
 }
 
-function ratioOf(value: number | undefined, by: number | undefined): number | undefined {
+export function ratioOf(value: number | undefined, by: number | undefined): number | undefined {
   return value === undefined || by === undefined ? undefined : value / by
 }
 
 type Show = (value: number) => string
 
-function perSecond(value: number): string {
+export function perSecond(value: number): string {
   return `${showCount(value)}/s`
 }
 
-function atLeast(what: string, value: number | undefined, least: number, show: Show): Bar | undefined {
+/** Of a bar of the tree that reads oddly without. */
+export const COLD_PUT_NOTE =
+  'a cold put reads and writes a block per level each, and now and then what lies up to the next common boundary'
+
+export function atLeast(what: string, value: number | undefined, least: number, show: Show): Bar | undefined {
   return value === undefined
     ? undefined
-    : { what, bar: `>= ${show(least)}`, measured: show(value), met: value >= least }
+    : { what, bar: `>= ${show(least)}`, measured: show(value), part: value / least, met: value >= least }
 }
 
-function atMost(what: string, value: number | undefined, most: number, show: Show): Bar | undefined {
-  return value === undefined ? undefined : { what, bar: `<= ${show(most)}`, measured: show(value), met: value <= most }
+export function atMost(what: string, value: number | undefined, most: number, show: Show): Bar | undefined {
+  return value === undefined
+    ? undefined
+    : { what, bar: `<= ${show(most)}`, measured: show(value), part: value / most, met: value <= most }
 }

@@ -4,6 +4,8 @@ export interface Series {
   readonly name: string
   /** All above 0. */
   readonly points: readonly (readonly [x: number, y: number])[]
+  /** Its own among the colours, so that it is the same in every panel; by default its place in the panel. */
+  readonly color?: number
 }
 
 export interface Panel {
@@ -16,7 +18,7 @@ const PANEL = { width: 444, height: 300, left: 64, right: 108, top: 36, bottom: 
 const COLUMNS = 2
 const LABEL_HEIGHT = 12
 /** Told apart in print and by most eyes; readable on white and on black. */
-const COLORS = ['#4477aa', '#ee6677', '#228833', '#aa7700', '#aa3377', '#3399bb']
+const COLORS = ['#4477aa', '#ee6677', '#228833', '#aa7700', '#aa3377', '#3399bb', '#777777']
 
 /** @param title a line above all panels: what was measured on which machine */
 export function svgOf(title: string, panels: readonly Panel[]): string {
@@ -63,7 +65,7 @@ function panelOf({ title, xLabel, series }: Panel): string {
   ]
   const labels = apart(series.map((each) => y.at(each.points.at(-1)?.[1] ?? 1)))
   const lines = series.flatMap((each, i) => {
-    const color = COLORS[i % COLORS.length] ?? 'black'
+    const color = COLORS[(each.color ?? i) % COLORS.length] ?? 'black'
     const places = each.points.map(([a, b]) => [x.at(a), y.at(b)] as const)
     return [
       `<polyline points="${places.map(([a, b]) => `${round(a)},${round(b)}`).join(' ')}" fill="none" stroke="${color}" stroke-width="1.5"/>`,

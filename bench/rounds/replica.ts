@@ -1,22 +1,39 @@
 /**
- * A process of ./clone.ts: clones the address given into the directory given, into LMDB; then pulls once for each line
+ * A process of ./clone.ts and of the sync benchmark: clones the address given into the directory given, into LMDB; then pulls once for each line
  * on standard input. Prints what each took as a line of JSON.
  */
 import { createInterface } from 'node:readline'
 import { Replica } from '../../src/index.ts'
 import type { PullReport } from '../../src/sync/index.ts'
+import { SocketMeter } from '../couriers/socket-meter.ts'
 import { seconds } from '../report/figure.ts'
 
 /** What a clone or a pull took. */
 export interface Taken {
   readonly seconds: number
+  /** Messages with their frame headers. */
   readonly bytesMoved: number
+  /** TCP payload, both directions. */
+  readonly wireBytes: number
   readonly roundTrips: number
   readonly entries: number
+  /** Of all blocks of the tree, each at each of its places. */
+  readonly blockBytes: number
 }
 
-function print(taken: number, { bytesReceived, bytesSent, roundTrips, entriesTotal }: PullReport): void {
-  const line: Taken = { seconds: taken, bytesMoved: bytesReceived + bytesSent, roundTrips, entries: entriesTotal }
+const meter = new SocketMeter()
+
+function print(taken: number, report: PullReport): void {
+  const { bytesReceived, bytesSent, roundTrips, entriesTotal: entries, bytesTotal: blockBytes } = report
+  const wire = meter.take()
+  const line: Taken = {
+    seconds: taken,
+    bytesMoved: bytesReceived + bytesSent,
+    wireBytes: wire.bytesReceived + wire.bytesSent,
+    roundTrips,
+    entries,
+    blockBytes,
+  }
   console.log(JSON.stringify(line))
 }
 
