@@ -37,7 +37,7 @@ function defaultDocuments(): string[] {
 }
 
 /** What the guides use beside coppice. */
-const PACKAGES = ['@types', '@ipld/dag-cbor', '@ipld/schema', 'ipfs-unixfs-exporter', 'multiformats']
+const PACKAGES = ['@types', '@ipld/car', '@ipld/dag-cbor', '@ipld/schema', 'ipfs-unixfs-exporter', 'multiformats']
 
 /** Everything that a reader of the document is assumed to have. */
 function prepareDirectory(): { home: string; work: string; env: NodeJS.ProcessEnv } {

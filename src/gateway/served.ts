@@ -1,0 +1,98 @@
+/**
+ * What the gateway has: blocks of published, complete subtrees, by the rule of every provider (protocol.md, 9), and the
+ * head blocks of roots it announced lately. Whatever else its stores hold, drafts and half-fetched trees, is not here.
+ */
+import { equalBytes } from '../bytes.ts'
+import { type Block, type Link, linkMapKey } from '../link.ts'
+import type { MaybePromise } from '../maybe-promise.ts'
+import { formatAuthor, headBlock, type SignedRoot } from '../pointer/index.ts'
+import type { BlockReader, CompleteRecord, Store } from '../store/interface.ts'
+import { HEADS_MAX } from './limits.ts'
+import type { DatabasePath } from './request.ts'
+
+export interface ServedDatabase {
+  /** 32 bytes. */
+  readonly author: Uint8Array
+  readonly name: string
+  readonly store: Pick<Store, 'getComplete' | 'get' | 'getMany'>
+  /** The newest signed root whose tree is all here. */
+  readonly published: () => MaybePromise<SignedRoot | undefined>
+}
+
+/** A block that is served, and where it and what is below it is read. */
+export type Found =
+  /** `record` is that of the tree. */
+  | { readonly kind: 'head'; readonly block: Block; readonly record: CompleteRecord; readonly blocks: BlockReader }
+  | { readonly kind: 'subtree'; readonly record: CompleteRecord; readonly blocks: BlockReader }
+
+export class Served {
+  readonly #databases = new Map<string, Database>()
+
+  /** The function returned ends it. @throws {TypeError} where it is served already. */
+  add(database: ServedDatabase): () => void {
+    const key = keyOf({ author: formatAuthor(database.author), name: database.name })
+    if (this.#databases.has(key)) throw new TypeError(`gateway: ${database.name} of this author is served already`)
+    const served = new Database(database)
+    this.#databases.set(key, served)
+    return () => {
+      if (this.#databases.get(key) === served) this.#databases.delete(key)
+    }
+  }
+
+  has(path: DatabasePath): boolean {
+    return this.#databases.has(keyOf(path))
+  }
+
+  /** The newest signed root of a database; undefined where it is unknown, or nothing is published. */
+  async newest(path: DatabasePath): Promise<SignedRoot | undefined> {
+    return await this.#databases.get(keyOf(path))?.newest()
+  }
+
+  /** Looks in one database, or in all. */
+  async find(link: Link, path: DatabasePath | undefined): Promise<Found | undefined> {
+    const one = path === undefined ? undefined : this.#databases.get(keyOf(path))
+    const databases = path === undefined ? this.#databases.values() : one === undefined ? [] : [one]
+    for (const database of databases) {
+      const found = await database.find(link)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+}
+
+class Database {
+  readonly #options: ServedDatabase
+  /** Head blocks by link, the newest last. */
+  readonly #heads = new Map<string, { readonly block: Block; readonly tree: Link }>()
+  #last: SignedRoot | undefined
+
+  constructor(options: ServedDatabase) {
+    this.#options = options
+  }
+
+  async newest(): Promise<SignedRoot | undefined> {
+    const signed = await this.#options.published()
+    if (signed === undefined || (this.#last !== undefined && equalBytes(this.#last.bytes, signed.bytes))) return signed
+    this.#last = signed
+    const block = headBlock(signed)
+    this.#heads.set(linkMapKey(block.link), { block, tree: signed.payload.root })
+    for (const key of this.#heads.keys()) if (this.#heads.size > HEADS_MAX) this.#heads.delete(key)
+    return signed
+  }
+
+  async find(link: Link): Promise<Found | undefined> {
+    const { store } = this.#options
+    const record = await store.getComplete(link)
+    if (record !== undefined) return { kind: 'subtree', record, blocks: store }
+    await this.newest()
+    const head = this.#heads.get(linkMapKey(link))
+    const tree = head === undefined ? undefined : await store.getComplete(head.tree)
+    return head === undefined || tree === undefined
+      ? undefined
+      : { kind: 'head', block: head.block, record: tree, blocks: store }
+  }
+}
+
+function keyOf({ author, name }: DatabasePath): string {
+  return `${author}/${name}`
+}

@@ -1,0 +1,53 @@
+/** Serving databases over HTTP, beside libp2p and in the same process: a gateway, and for each database what it has published. */
+import type { Database, Replica } from './db/index.ts'
+import { CoppiceError, isCoppiceError } from './errors.ts'
+import { quoteText } from './escape.ts'
+import { type Gateway, startGateway } from './gateway/index.ts'
+import { createLogger } from './net/index.ts'
+
+export interface HttpServeOptions {
+  /** `HOST:PORT`, `[::]:8080` for IPv6; port 0 takes a free one. By default this machine alone, at a port that stays the same. */
+  readonly listen?: string | undefined
+  /** Names under which others reach it, beside addresses: requests for other names are refused. */
+  readonly names?: readonly string[] | undefined
+}
+
+/** `defaultPort` is tried where nothing was said; a free one where it is taken. @throws {CoppiceError} `USAGE`, `LISTEN_FAILED`. */
+export async function serveHttp(
+  databases: readonly (Database | Replica)[],
+  { listen, names }: HttpServeOptions,
+  defaultPort: number,
+): Promise<Gateway> {
+  const gateway = await start(listen, names, defaultPort)
+  for (const database of databases) {
+    const { author, name, store } = database.state
+    gateway.add({ author, name, store, published: () => database.published() })
+  }
+  return gateway
+}
+
+async function start(
+  listen: string | undefined,
+  names: readonly string[] | undefined,
+  defaultPort: number,
+): Promise<Gateway> {
+  const log = createLogger('http')
+  if (listen !== undefined) return await startGateway({ ...parseHostPort(listen), names, log })
+  try {
+    return await startGateway({ host: '127.0.0.1', port: defaultPort, names, log })
+  } catch (error) {
+    if (!isCoppiceError(error, 'LISTEN_FAILED')) throw error
+    return await startGateway({ host: '127.0.0.1', port: 0, names, log })
+  }
+}
+
+/** @throws {CoppiceError} `USAGE`. */
+function parseHostPort(text: string): { readonly host: string; readonly port: number } {
+  const [, ip6, name, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? []
+  const host = ip6 ?? name
+  if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) }
+  throw new CoppiceError(
+    'USAGE',
+    `http: expected HOST:PORT such as 127.0.0.1:8080, got ${quoteText(text.slice(0, 80))}`,
+  )
+}

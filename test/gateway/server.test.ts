@@ -1,0 +1,149 @@
+/** What the gateway serves: signed roots, blocks of what is published and complete, of several databases, and nothing else. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { hexToBytes } from '../../src/bytes.ts'
+import { CODEC_DAG_CBOR, formatLink, linkTo } from '../../src/link.ts'
+import { decodeRootFile } from '../../src/mirror/root-file.ts'
+import { formatAuthor, headBlock } from '../../src/pointer/index.ts'
+import { blocksOfCar, carOf, publishedFilms, rowsFrom, signedOf, stateKeys } from '../support/car-lab.ts'
+import { createDatabase, DatabaseLab, utf8 } from '../support/database-lab.ts'
+import { GatewayLab } from '../support/gateway-lab.ts'
+
+const test = suite('gateway/server')
+
+const cidOf = (key: string): string => formatLink(hexToBytes(key) as Uint8Array)
+
+test('the signed root is served as a root file without packs, never from a cache, with a tag', async () => {
+  const db = await publishedFilms()
+  await GatewayLab.serving([db], async (lab) => {
+    const path = `/${formatAuthor(db.author)}/cities/root`
+    assert.is(`${lab.gateway.url.slice(0, -1)}${path}`, `${lab.gateway.urlOf(db)}root`)
+    const { status, headers, body } = await lab.ask(path)
+    assert.equal([status, headers['cache-control']], [200, 'no-cache'])
+    const file = decodeRootFile(body)
+    assert.equal(file.packs, [])
+    assert.equal(
+      file.roots.map(({ signedRoot }) => Buffer.from(signedRoot)),
+      [Buffer.from((await signedOf(db)).bytes)],
+    )
+    const again = await lab.ask(path, { headers: { 'if-none-match': headers['etag'] ?? '' } })
+    assert.equal([again.status, again.body.length], [304, 0])
+    await db.put(utf8('new'), utf8('1'))
+    assert.is((await lab.ask(path, { headers: { 'if-none-match': headers['etag'] ?? '' } })).status, 304, 'a draft')
+    await db.publish()
+    const next = await lab.ask(path, { headers: { 'if-none-match': headers['etag'] ?? '' } })
+    assert.is(next.status, 200)
+    assert.is((await lab.ask(`/${formatAuthor(db.author)}/other/root`)).status, 404)
+    assert.is((await lab.ask('/root')).status, 404)
+  })
+})
+
+test('head blocks: the newest, and those that were announced before; of one that is asked for first, too', async () => {
+  const db = await publishedFilms()
+  await GatewayLab.serving([db], async (lab) => {
+    const first = headBlock(await signedOf(db))
+    const ask = async (link: Uint8Array): Promise<number> =>
+      (await lab.ask(`/ipfs/${formatLink(link)}?format=raw`)).status
+    assert.is(await ask(first.link), 200)
+    await db.put(utf8('new'), utf8('1'))
+    await db.publish()
+    assert.is(await ask(headBlock(await signedOf(db)).link), 200)
+    assert.is(await ask(first.link), 200)
+  })
+})
+
+test('all blocks of the state, each as it is; an archive of the head block is the one that export writes', async () => {
+  const db = await publishedFilms()
+  await GatewayLab.serving([db], async (lab) => {
+    for (const key of await stateKeys(db)) {
+      const reply = await lab.ask(`/ipfs/${cidOf(key)}?format=raw`)
+      assert.is(reply.status, 200)
+      const link = hexToBytes(key) as Uint8Array
+      assert.equal(Buffer.from(linkTo(link[1] as number, reply.body)), Buffer.from(link))
+    }
+    const head = headBlock(await signedOf(db)).link
+    const { body } = await lab.ask(`/ipfs/${formatLink(head)}?format=car`)
+    assert.equal(Buffer.from(body), Buffer.from(await carOf(db)))
+  })
+})
+
+test('drafts, and blocks that were never published, are not here', async () => {
+  const db = await publishedFilms()
+  await GatewayLab.serving([db], async (lab) => {
+    const published = new Set(await stateKeys(db))
+    await db.batch((tx) => tx.apply(rowsFrom(100, 400, 'secret')))
+    const drafts = (await stateKeys(db)).filter((key) => !published.has(key))
+    assert.ok(drafts.length >= 3)
+    for (const key of drafts) {
+      for (const format of ['raw', 'car']) {
+        assert.is((await lab.ask(`/ipfs/${cidOf(key)}?format=${format}`)).status, 404)
+      }
+    }
+    await db.publish()
+    for (const key of drafts) assert.is((await lab.ask(`/ipfs/${cidOf(key)}?format=raw`)).status, 200)
+  })
+})
+
+test('a replica in the middle of a pull serves complete subtrees, and no root that it does not have', async () => {
+  const network = new DatabaseLab()
+  const db = await publishedFilms()
+  network.serve('alice', db)
+  const replica = await network.replica(db, ['alice'])
+  await GatewayLab.serving([replica], async (lab) => {
+    const path = `/${formatAuthor(db.author)}/cities/root`
+    const root = formatLink((await signedOf(db)).payload.root)
+    assert.is((await lab.ask(path)).status, 404)
+    assert.is((await lab.ask(`/ipfs/${root}?format=raw`)).status, 404)
+    await replica.pull()
+    assert.is((await lab.ask(path)).status, 200)
+    assert.is((await lab.ask(`/ipfs/${root}?format=raw`)).status, 200)
+  })
+  await db.close()
+})
+
+test('several databases: each by itself below its path, all of them at the top', async () => {
+  const one = await publishedFilms('one')
+  const two = await createDatabase({ name: 'two' })
+  await two.put(utf8('a'), utf8('of two'))
+  await two.publish()
+  await GatewayLab.serving([one, two], async (lab) => {
+    const cid = formatLink((await signedOf(two)).payload.root)
+    const below = (name: string): string => `/${formatAuthor(one.author)}/${name}/ipfs/${cid}?format=raw`
+    assert.is((await lab.ask(`/ipfs/${cid}?format=raw`)).status, 200)
+    assert.is((await lab.ask(below('two'))).status, 200)
+    assert.is((await lab.ask(below('one'))).status, 404)
+    assert.is((await lab.ask(below('none'))).status, 404)
+    assert.throws(() => lab.gateway.add({ ...two.state, published: () => undefined }), /served already/)
+  })
+})
+
+test('a block that rotted is not here, and an archive that meets one is cut off', async () => {
+  const db = await publishedFilms()
+  await GatewayLab.serving([db], async (lab) => {
+    const keys = await stateKeys(db)
+    const rotten = hexToBytes(keys[20] as string) as Uint8Array
+    await db.state.store.write({ blocks: [{ link: rotten, bytes: utf8('rotten') }] })
+    for (const format of ['raw', 'car']) {
+      assert.is((await lab.ask(`/ipfs/${formatLink(rotten)}?format=${format}`)).status, 404)
+    }
+    const root = formatLink((await signedOf(db)).payload.root)
+    const error: unknown = await lab.ask(`/ipfs/${root}?format=car`).catch((thrown: unknown) => thrown)
+    assert.ok(error instanceof Error, 'the end of the stream is no end')
+  })
+})
+
+test('the empty database is a tree like any other', async () => {
+  const db = await createDatabase()
+  await db.publish()
+  await GatewayLab.serving([db], async (lab) => {
+    const head = headBlock(await signedOf(db))
+    const { body } = await lab.ask(`/ipfs/${formatLink(head.link)}?format=car`)
+    const { blocks } = await blocksOfCar(body)
+    assert.equal(
+      blocks.map(({ link }) => formatLink(link)),
+      [formatLink(head.link), formatLink(linkTo(CODEC_DAG_CBOR, Uint8Array.of(0x83, 0, 0x80, 0x80)))],
+    )
+  })
+})
+
+test.run()
