@@ -36,6 +36,8 @@ export type ErrorCode =
   // proofs
   | 'PROOF_INVALID'
   | 'PROOF_TOO_LARGE'
+  // archives
+  | 'CAR_INVALID'
   // the store and the machine
   | 'STORE_IO'
   | 'STORE_FULL'

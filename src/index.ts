@@ -4,13 +4,33 @@
  * first use, not by importing this.
  */
 import type * as db from './db/index.ts'
+import type { CarSource } from './car/index.ts'
 import type { ByteSource } from './formats/index.ts'
+import type { DiscoveryOptions } from './lazy-network.ts'
 import type { Access, CloneOptions, ForkOptions } from './local.ts'
+import type { ExportMirrorOptions, MirrorReport } from './mirror/index.ts'
+import type { SignedRoot } from './pointer/index.ts'
 import type { ServeOptions, Server } from './serve.ts'
-import type { ExportOptions, ImportOptions, ImportReport } from './transfer/index.ts'
+import type {
+  ExportCarOptions,
+  ExportOptions,
+  ImportCarOptions,
+  ImportOptions,
+  ImportReport,
+} from './transfer/index.ts'
 
-export type { ExportOptions, ImportOptions, ImportReport } from './transfer/index.ts'
+export type {
+  ExportCarOptions,
+  ExportOptions,
+  ImportCarOptions,
+  ImportOptions,
+  ImportReport,
+} from './transfer/index.ts'
+export type { CarCounts, CarSource } from './car/index.ts'
+export type { HttpServeOptions } from './serve-http.ts'
+export type { DiscoveryOptions } from './lazy-network.ts'
 export type { Access, CloneOptions, ForkOptions } from './local.ts'
+export type { ExportMirrorOptions, MirrorProgress, MirrorReport } from './mirror/index.ts'
 export type { ServeOptions, Server } from './serve.ts'
 
 interface SignalOption {
@@ -80,9 +100,9 @@ export const Replica = {
   },
 
   /** Opens a replica. @throws {CoppiceError} as `Database.open`; `DATABASE_KIND` for a database of one's own. */
-  async open(path: string, options: OpenOptions = {}): Promise<Replica> {
+  async open(path: string, options: OpenOptions & DiscoveryOptions = {}): Promise<Replica> {
     const { openReplica, unlessAborted } = await import('./local.ts')
-    return await unlessAborted(options.signal, () => openReplica(path, options.access ?? 'write'))
+    return await unlessAborted(options.signal, () => openReplica(path, options.access ?? 'write', options))
   },
 } as const
 
@@ -150,6 +170,47 @@ export async function* exportRaw(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const transfer = await import('./transfer/index.ts')
   yield* transfer.exportRaw(snapshot, options)
+}
+
+/**
+ * Writes the published state as a static mirror into `directory`, for any web server, or brings the mirror there up to date: packs
+ * first, then one file in one step. Killed or aborted at any point, the mirror is what it was. What it is given as a peer: its URL.
+ * @throws {CoppiceError} `ROOT_NOT_FOUND` before the first publish; `DATABASE_EXISTS`, `PUBLISH_REFUSED`, `FORMAT_NEWER` about what is
+ *   there; `STORE_LOCKED` while another process exports into it; `BLOCK_MISSING`, `STORE_*`; the signal's reason.
+ */
+export async function exportMirror(
+  database: Database | Replica,
+  directory: string,
+  options: ExportMirrorOptions = {},
+): Promise<MirrorReport> {
+  const mirror = await import('./mirror/index.ts')
+  return await mirror.exportMirror(database, directory, options)
+}
+
+/**
+ * A published state as a CAR archive, whose root is its head block; with `since` only what that state lacks of it.
+ * @throws {CoppiceError} `ROOT_NOT_FOUND` where the state is not held, `BLOCK_MISSING`, `STORE_*`.
+ */
+export async function* exportCar(
+  database: Database | Replica,
+  signed: SignedRoot,
+  options: ExportCarOptions = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const transfer = await import('./transfer/index.ts')
+  yield* transfer.exportCar(database, signed, options)
+}
+
+/**
+ * Brings a replica to the signed root in a CAR archive, if that is newer, verified as what a peer sends is.
+ * @throws {CoppiceError} `CAR_INVALID`, and as `replica.pull`.
+ */
+export async function importCar(
+  replica: Replica,
+  source: CarSource,
+  options: ImportCarOptions = {},
+): Promise<db.PullResult> {
+  const transfer = await import('./transfer/index.ts')
+  return await transfer.importCar(replica, source, options)
 }
 
 export { CoppiceError, type ErrorCode, isCoppiceError } from './errors.ts'

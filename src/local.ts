@@ -11,7 +11,6 @@ import {
   copyState,
   type CopyStateOptions,
   Database,
-  type Dialing,
   forkMeta,
   type PullOptions,
   type PullResult,
@@ -42,15 +41,17 @@ import {
   SEED_BYTES,
   type Signer,
 } from './pointer/index.ts'
-import type { NetworkNode } from './net/index.ts'
+import type { CarSource } from './car/index.ts'
 import type { Store } from './store/index.ts'
-import type { PeerDialer } from './sync/index.ts'
+import { type DiscoveryOptions, LazyNetwork } from './lazy-network.ts'
+import { requireDialAddress, requirePeerAddress } from './peer-addresses.ts'
 import { surroundings } from './surroundings.ts'
 
 export type Access = 'read' | 'write'
 
-/** Where open handles came from. */
+/** Where open handles came from, and over what they ask peers. */
 const paths = new WeakMap<Database | Replica, string>()
+const networks = new WeakMap<Database | Replica, LazyNetwork>()
 
 /** A key as it is kept: the seed to write, the signer to use. */
 interface StoredKey {
@@ -155,8 +156,8 @@ export async function openDatabase(path: string, access: Access): Promise<Databa
 }
 
 /** See `Replica.open` of index.ts. */
-export async function openReplica(path: string, access: Access): Promise<Replica> {
-  const opened = await openEither(path, access)
+export async function openReplica(path: string, access: Access, discovery: DiscoveryOptions = {}): Promise<Replica> {
+  const opened = await openEither(path, access, discovery)
   if (opened.kind === 'replica') return opened.db
   try {
     const origin = await readOrigin(opened.db.state.store)
@@ -170,10 +171,10 @@ export type Opened =
   { readonly kind: 'author'; readonly db: Database } | { readonly kind: 'replica'; readonly db: Replica }
 
 /** See `openDirectory` of index.ts. */
-export async function openEither(path: string, access: Access): Promise<Opened> {
+export async function openEither(path: string, access: Access, discovery: DiscoveryOptions = {}): Promise<Opened> {
   const directory = await openDatabaseDirectory(path, access)
   try {
-    if (directory.kind === 'replica') return { kind: 'replica', db: await loadReplica(directory) }
+    if (directory.kind === 'replica') return { kind: 'replica', db: await loadReplica(directory, discovery) }
     const signer = access === 'write' ? await authorKey(directory) : undefined
     return { kind: 'author', db: await loadDatabase(directory, signer) }
   } catch (error) {
@@ -182,9 +183,13 @@ export async function openEither(path: string, access: Access): Promise<Opened> 
   }
 }
 
-export interface CloneOptions extends PullOptions {
+export interface CloneOptions extends PullOptions, DiscoveryOptions {
   /** Peers to ask beside those of the address. */
   readonly peers?: readonly string[] | undefined
+  /** An archive to take it from, instead of its peers, which are kept for later. */
+  readonly car?: CarSource | undefined
+  /** Called with the replica before it pulls, to serve it meanwhile for example; what it throws ends the clone. */
+  readonly onOpened?: ((replica: Replica) => Promise<void> | void) | undefined
   /** Called with what the pull did. */
   readonly onPulled?: ((result: PullResult) => void) | undefined
 }
@@ -199,15 +204,17 @@ export async function cloneReplica(
   const address = parseAddress(addressText)
   const peers = [...new Set([...address.peers, ...(options.peers ?? [])])]
   options.signal?.throwIfAborted()
-  const { parseDialAddress } = await import('./net/index.ts')
   // Before a directory is made for what can never be asked.
-  for (const peer of peers) parseDialAddress(peer)
+  for (const peer of peers) await requirePeerAddress(peer)
+  for (const node of options.dht ?? []) await requireDialAddress(node)
   const isNew = !existsSync(path)
   // A key that was put there before, from a backup perhaps, is not ours to remove.
   const before = isNew ? [] : await readdir(path).catch(() => [])
-  const replica = await createOrResume({ ...address, peers }, path, isFork)
+  const replica = await createOrResume({ ...address, peers }, path, isFork, options)
   try {
-    const result = await replica.pull(options)
+    await options.onOpened?.(replica)
+    const result =
+      options.car === undefined ? await replica.pull(options) : await importInto(replica, options.car, options)
     options.onPulled?.(result)
     return replica
   } catch (error) {
@@ -219,7 +226,17 @@ export async function cloneReplica(
   }
 }
 
-async function createOrResume(address: Address, path: string, isFork: boolean): Promise<Replica> {
+async function importInto(replica: Replica, car: CarSource, options: PullOptions): Promise<PullResult> {
+  const { importCar } = await import('./transfer/index.ts')
+  return await importCar(replica, car, options)
+}
+
+async function createOrResume(
+  address: Address,
+  path: string,
+  isFork: boolean,
+  discovery: DiscoveryOptions,
+): Promise<Replica> {
   const { author, name, peers } = address
   let directory: DatabaseDirectory
   try {
@@ -229,16 +246,22 @@ async function createOrResume(address: Address, path: string, isFork: boolean): 
     })
   } catch (error) {
     if (!isCoppiceError(error, 'DATABASE_EXISTS')) throw error
-    return await resume(error, address, path, isFork)
+    return await resume(error, address, path, isFork, discovery)
   }
-  return await loadReplica(directory)
+  return await loadReplica(directory, discovery)
 }
 
 /** A clone or fork of the same database that has not completed goes on; anything else that is there stays untouched. */
-async function resume(exists: CoppiceError, address: Address, path: string, isFork: boolean): Promise<Replica> {
+async function resume(
+  exists: CoppiceError,
+  address: Address,
+  path: string,
+  isFork: boolean,
+  discovery: DiscoveryOptions,
+): Promise<Replica> {
   let opened: Opened
   try {
-    opened = await openEither(path, 'write')
+    opened = await openEither(path, 'write', discovery)
   } catch (error) {
     throw isCoppiceError(error, 'NOT_A_DATABASE') ? exists : error
   }
@@ -282,48 +305,26 @@ async function authorKey(directory: DatabaseDirectory): Promise<Signer | undefin
 }
 
 async function loadDatabase(directory: DatabaseDirectory, signer: Signer | undefined): Promise<Database> {
-  const network = new LazyNetwork(directory.path)
+  const network = new LazyNetwork(() => peerKeySeed(directory.path))
   const options = { ...surroundings, isWritable: directory.access === 'write', network }
   const db = await Database.load(directory.store, signer === undefined ? options : { ...options, signer })
   paths.set(db, directory.path)
+  networks.set(db, network)
   return db
 }
 
-async function loadReplica(directory: DatabaseDirectory): Promise<Replica> {
-  const network = new LazyNetwork(directory.path)
+async function loadReplica(directory: DatabaseDirectory, discovery: DiscoveryOptions): Promise<Replica> {
+  const network = new LazyNetwork(() => peerKeySeed(directory.path), discovery)
   const isWritable = directory.access === 'write'
   const replica = await Replica.load(directory.store, { ...surroundings, isWritable, network })
   paths.set(replica, directory.path)
+  networks.set(replica, network)
   return replica
 }
 
-/** A node that only dials, started when the first peer is asked: reading a replica needs no network. */
-class LazyNetwork implements Dialing {
-  readonly #path: string
-  #node: Promise<NetworkNode> | undefined
-
-  constructor(path: string) {
-    this.#path = path
-  }
-
-  async dialer(address: string): Promise<PeerDialer> {
-    this.#node ??= this.#start().catch((error: unknown) => {
-      // The next pull may find the disk in a better state.
-      this.#node = undefined
-      throw error
-    })
-    return (await this.#node).dialer(address)
-  }
-
-  async #start(): Promise<NetworkNode> {
-    const { createNode } = await import('./net/index.ts')
-    return await createNode({ peerKey: await peerKeySeed(this.#path) })
-  }
-
-  async close(): Promise<void> {
-    const node = await this.#node?.catch(() => undefined)
-    await node?.stop()
-  }
+/** The network of `db`, where it was opened from a directory. */
+export function networkOf(db: Database | Replica): LazyNetwork | undefined {
+  return networks.get(db)
 }
 
 /** The network identity for serving `db`: that of its directory, or for one without a new one. */

@@ -1,13 +1,17 @@
 /** Serving databases over libp2p: a node, and for each database a provider that watches its store. */
-import { type Database, providerOptions, type Replica } from './db/index.ts'
+import { type Database, providerOptions, type Replica, type WindowOptions } from './db/index.ts'
 import { isCoppiceError } from './errors.ts'
-import { createNode, type NetworkNode, peerIdOfKey } from './net/index.ts'
+import { createNode, type NetworkNode, type NodeOptions, peerIdOfKey } from './net/index.ts'
 import { sha256 } from './sha256.ts'
+import type { Gateway } from './gateway/index.ts'
+import { type HttpServeOptions, serveHttp } from './serve-http.ts'
 import { formatAddress } from './pointer/index.ts'
-import { ProviderSet, REQUEST_FRAME_BYTES_MAX } from './sync/index.ts'
+import { type DiscoveryOptions, discoveryOf } from './lazy-network.ts'
+import { networkOf } from './local.ts'
+import { ProviderSet, REQUEST_FRAME_BYTES_MAX, type Vouch } from './sync/index.ts'
 import { surroundings } from './surroundings.ts'
 
-export interface ServeOptions {
+export interface ServeOptions extends DiscoveryOptions {
   /**
    * 32 bytes, kept secret: this machine's network identity, never an author key. By default that in the directory of the
    * first database, made at first use.
@@ -15,9 +19,16 @@ export interface ServeOptions {
   readonly peerKey?: Uint8Array | undefined
   /**
    * Multiaddrs such as `/ip4/0.0.0.0/tcp/4001`; port 0 takes a free one. By default this machine alone, at a port that
-   * follows from the peer key, so that addresses outlive a restart; a free one where that is taken.
+   * follows from the peer key, so that addresses outlive a restart; a free one where that is taken. A relay's address with
+   * `/p2p-circuit` at its end takes a place at that relay.
    */
   readonly listen?: readonly string[] | undefined
+  /** Relays for peers that cannot be dialled, within limits: small talk, until they reach each other. */
+  readonly relay?: boolean | undefined
+  /** Serves over HTTP too: the same to the web, to replicas by URL, and to IPFS tools. */
+  readonly http?: HttpServeOptions | undefined
+  /** How long superseded roots go on being served: 16 signed roots and an hour where absent. @throws {RangeError} where out of bounds. */
+  readonly window?: WindowOptions | undefined
   /** Called with a signed root that a peer shows as newer than ours: unverified. */
   readonly onTell?: ((database: Database | Replica, signedRoot: Uint8Array) => void) | undefined
   /** Aborted before the server listens, none is started; later it changes nothing. */
@@ -30,6 +41,8 @@ export interface Server extends AsyncDisposable {
   readonly addresses: readonly string[]
   /** `coppice:<author>/<name>?peer=...` of a served database. */
   addressOf(database: Database | Replica): string
+  /** Of a served database, for replicas and for IPFS tools; undefined where nothing is served over HTTP. */
+  urlOf(database: Database | Replica): string | undefined
   /** Peers connected now. */
   peers(): readonly string[]
   /** Ends the network node. The databases stay open: they are whoever opened them. */
@@ -39,51 +52,89 @@ export interface Server extends AsyncDisposable {
 /** Where default ports begin and how many there are: below those that systems give to outgoing connections. */
 const DEFAULT_PORT_MIN = 20_000
 const DEFAULT_PORTS = 12_000
+/** Which bytes of the key's digest say which port. */
+const LIBP2P_PORT_AT = 0
+const HTTP_PORT_AT = 4
 
 /** See `serve` of index.ts, which finds the peer key. */
 export async function serve(
   databases: readonly (Database | Replica)[],
   options: ServeOptions & { readonly peerKey: Uint8Array },
 ): Promise<Server> {
-  const providers = new ProviderSet({ clock: surroundings.clock })
+  const { clock, random, packings } = surroundings
+  const { window } = options
+  const over = new AbortController()
+  // Nobody asks before the node is there.
+  const vouch: Vouch = (peer, addresses) => node.vouch(peer, addresses)
+  const providers = new ProviderSet({ clock, packings, exchange: { vouch, random } })
   for (const database of databases) {
     const onTell = (signedRoot: Uint8Array): void => options.onTell?.(database, signedRoot)
-    providers.add({ ...providerOptions(database.state), onTell })
+    providers.add({ ...providerOptions(database.state, { window, signal: over.signal }), onTell })
   }
   options.signal?.throwIfAborted()
-  const node = await startNode(options.peerKey, options.listen)
+  const node = await startNode(options)
+  let gateway: Gateway | undefined
   try {
     options.signal?.throwIfAborted()
     await node.handle(providers.handle, { frameBytesMax: REQUEST_FRAME_BYTES_MAX })
+    if (options.http !== undefined) {
+      gateway = await serveHttp(databases, options.http, await defaultPort(options.peerKey, HTTP_PORT_AT))
+    }
   } catch (error) {
+    over.abort()
     await node.stop()
     throw error
   }
-  return serverOf(node)
+  const leave = joinNode(node, databases)
+  const end = (): void => {
+    leave()
+    over.abort()
+  }
+  return serverOf(node, end, gateway)
 }
 
-async function startNode(peerKey: Uint8Array, listen: readonly string[] | undefined): Promise<NetworkNode> {
-  if (listen !== undefined) return await createNode({ peerKey, listen })
+async function startNode(options: ServeOptions & { readonly peerKey: Uint8Array }): Promise<NetworkNode> {
+  const { peerKey, listen, relay } = options
+  const settings: NodeOptions = { peerKey, relay, ...discoveryOf(options) }
+  if (listen !== undefined) return await createNode({ ...settings, listen })
   try {
-    return await createNode({ peerKey, listen: [`/ip4/127.0.0.1/tcp/${await defaultPort(peerKey)}`] })
+    return await createNode({
+      ...settings,
+      listen: [`/ip4/127.0.0.1/tcp/${await defaultPort(peerKey, LIBP2P_PORT_AT)}`],
+    })
   } catch (error) {
     if (!isCoppiceError(error, 'LISTEN_FAILED')) throw error
-    return await createNode({ peerKey, listen: ['/ip4/127.0.0.1/tcp/0'] })
+    return await createNode({ ...settings, listen: ['/ip4/127.0.0.1/tcp/0'] })
+  }
+}
+
+/** What is served is said to those who look for it, and its own questions go over the same node. The function returned ends that. */
+function joinNode(node: NetworkNode, databases: readonly (Database | Replica)[]): () => void {
+  const ends = databases.flatMap((database) => {
+    const { author, name } = database
+    return [node.discovery.provide({ author, name }), networkOf(database)?.lend(node)]
+  })
+  return () => {
+    for (const end of ends) end?.()
   }
 }
 
 /** From the public name of the key: the port says nothing of the secret. */
-async function defaultPort(peerKey: Uint8Array): Promise<number> {
+async function defaultPort(peerKey: Uint8Array, at: number): Promise<number> {
   const digest = sha256(new TextEncoder().encode(await peerIdOfKey(peerKey)))
-  return DEFAULT_PORT_MIN + (new DataView(digest.buffer, digest.byteOffset).getUint32(0) % DEFAULT_PORTS)
+  return DEFAULT_PORT_MIN + (new DataView(digest.buffer, digest.byteOffset).getUint32(at) % DEFAULT_PORTS)
 }
 
-function serverOf(node: NetworkNode): Server {
-  const close = (): Promise<void> => node.stop()
+function serverOf(node: NetworkNode, end: () => void, gateway: Gateway | undefined): Server {
+  const close = async (): Promise<void> => {
+    end()
+    await Promise.all([gateway?.close(), node.stop()])
+  }
   return {
     peerId: node.peerId,
     addresses: node.addresses(),
     addressOf: ({ author, name }) => formatAddress({ author, name, peers: node.addresses() }),
+    urlOf: (database) => gateway?.urlOf(database.state),
     peers: () => node.peers(),
     close,
     [Symbol.asyncDispose]: close,

@@ -1,8 +1,9 @@
 /** The clock, the randomness and the log of this machine, for the layers that take them as parameters. */
 import type { Surroundings } from './db/index.ts'
 import { createLogger } from './net/log.ts'
+import { type Packing, packings } from './packings.ts'
 
-export const surroundings: Surroundings = {
+export const surroundings: Surroundings & { readonly packings: readonly Packing[] } = {
   clock: {
     now: () => Date.now(),
     sleep: (ms, signal) =>
@@ -20,5 +21,6 @@ export const surroundings: Surroundings = {
       }),
   },
   random: () => Math.random(),
+  packings,
   log: createLogger('db'),
 }

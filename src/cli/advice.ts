@@ -36,12 +36,13 @@ const adviseRepair: Advise = ({ details }, command) => {
 const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
   ADDRESS_INVALID: ({ details }) =>
     'offset' in details
-      ? 'coppice serve prints addresses: coppice:k51.../NAME?peer=/ip4/.../tcp/.../p2p/...'
+      ? 'coppice serve prints addresses: coppice:k51.../NAME?peer=/ip4/.../tcp/.../p2p/...; a URL is a peer, for --peer or ?peer='
       : undefined,
   BLOCK_MISSING: (error, command) =>
     command === 'inspect'
       ? 'either it is no block of this database, or it was lost, which coppice verify DIR tells'
       : adviseRepair(error, command),
+  CAR_INVALID: always('nothing of it is shown; what was sound is kept, so get the file again, or pull from a peer'),
   COLLECTION_UNKNOWN: (_error, command) =>
     command === 'import' || command === 'put'
       ? 'a new collection needs --key FIELD,...; coppice status lists those that exist'
@@ -58,8 +59,7 @@ const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
   KEY_INVALID: adviseKey,
   KEY_TOO_LONG: whereWritten('choose shorter keys'),
   NO_COMMON_BASE: always('name one with --base ROOT, or take every row there as new with --base empty'),
-  NO_PEER_LEFT: (_error, command) =>
-    command === 'follow' ? undefined : 'check that a peer serves it and can be reached; what is here already stays',
+  NO_PEER_LEFT: adviseNoPeer,
   PEER_UNREACHABLE: always('check the address and that coppice serve runs there'),
   PROOF_TOO_LARGE: always('prove pages, with --limit and --start, or leave values out with --no-values'),
   SCHEMA_MISMATCH: ({ details }) =>
@@ -70,7 +70,9 @@ const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
   STORE_LOCKED: (_error, command) =>
     PULLING.has(command)
       ? 'it may be a running coppice follow, which pulls by itself; reading and coppice serve go on meanwhile'
-      : 'it may be a coppice import, or coppice follow of a replica; reading and coppice serve go on meanwhile',
+      : command === 'export'
+        ? undefined
+        : 'it may be a coppice import, or coppice follow of a replica; reading and coppice serve go on meanwhile',
   TOO_MANY_CHANGES: always('check the input; if it is right, raise --max-changes or leave it out'),
   TREE_MALFORMED: always('its author published a broken tree: tell the author; the last complete state stays'),
   EQUIVOCATION: always('its author signed two different histories: tell the author; the last complete state stays'),
@@ -105,6 +107,16 @@ function adviseKind({ details }: CoppiceError): string {
   return typeof forkedFrom === 'string'
     ? `a fork merges what its origin publishes: coppice clone "${forkedFrom}" COPY, and then coppice merge FORK COPY`
     : 'change the database itself, and publish it there; a replica follows with coppice pull'
+}
+
+function adviseNoPeer({ details }: CoppiceError, command: string): string | undefined {
+  if (command === 'follow') return undefined
+  const peers = Array.isArray(details['peers']) ? (details['peers'] as readonly { readonly outcome?: unknown }[]) : []
+  if (peers.length === 0) return 'or with --peer; where --lan or --dht was given, nobody was found'
+  const isIncomplete = peers.some(({ outcome }) => outcome === 'incomplete')
+  return isIncomplete
+    ? 'what came of it stays, and another peer completes it; an archive of --since ROOT is for replicas that have ROOT'
+    : 'check that a peer serves it and can be reached; what is here already stays'
 }
 
 /** The format is in doubt only where not even the beginning of a file could be read. */

@@ -79,9 +79,24 @@ export function parseName(text: string): string {
   return text
 }
 
+/** For options that name a file, a directory or a command: nothing is what an unset variable of a shell gives. */
+export function parseSome(option: string, expected: string): (text: string) => string {
+  return (text) => {
+    if (text === '') throw usageError(option, expected, text)
+    return text
+  }
+}
+
+/** Options that mean nothing here, by their names in `options`. @throws {CoppiceError} `USAGE`. */
+export function assertNone(options: object, names: readonly string[], when: string): void {
+  const given = new Set(Object.keys(options))
+  const name = names.find((each) => given.has(each))
+  if (name === undefined) return
+  const option = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+  throw new CoppiceError('USAGE', `--${option}: expected none ${when}; leave one of them out`)
+}
+
 /** Byte keys and values have no collection, key fields, types or other format. @throws {CoppiceError} `USAGE`. */
-export function assertOnlyRaw(options: object, names: readonly string[]): void {
-  const values = new Map(Object.entries(options))
-  const name = values.get('raw') === true ? names.find((each) => values.has(each)) : undefined
-  if (name !== undefined) throw usageError(`--${name}`, 'none with --raw', String(values.get(name)))
+export function assertOnlyRaw(options: { readonly raw?: true }, names: readonly string[]): void {
+  if (options.raw === true) assertNone(options, names, 'with --raw')
 }

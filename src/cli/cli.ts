@@ -44,9 +44,9 @@ export class Cli {
     process.stderr.write(`${line}\n`)
   }
 
-  /** Shows `render()` on a terminal once a second has passed; to be ended. */
-  progress(render: (seconds: number) => string): Progress {
-    return new Progress(process.stderr, render)
+  /** Shows `render()` on a terminal once a second has passed, elsewhere `log()` now and then; to be ended. */
+  progress(render: (seconds: number) => string, log?: () => string | undefined): Progress {
+    return new Progress(process.stderr, render, log)
   }
 
   /** Standard input as chunks; ends with the signal. @throws {CoppiceError} `USAGE` where it is a terminal and nobody said `-`. */

@@ -109,11 +109,14 @@ function keysPrinter(changes: () => AsyncIterable<KeyedChange>, isJson: boolean)
 
 function jsonPrinter(changes: () => AsyncIterable<Change>): DiffPrinter {
   async function* lines(): AsyncGenerator<readonly string[]> {
-    for await (const { type, key, meaning, from, to } of changes()) {
-      yield [renderJson({ ...keyJson(type, key, meaning), from: sideJson(from), to: sideJson(to) })]
-    }
+    for await (const change of changes()) yield [renderJson(changeJson(change))]
   }
   return { changes: lines, end: () => [] }
+}
+
+/** One line of `coppice diff --json`, which is API. */
+export function changeJson({ type, key, meaning, from, to }: Change): { readonly [field: string]: FieldValue } {
+  return { ...keyJson(type, key, meaning), from: sideJson(from), to: sideJson(to) }
 }
 
 /** A value that is not loaded is told by its CID and size. */

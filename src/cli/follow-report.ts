@@ -16,7 +16,7 @@ export class FollowReport {
   failed(error: CoppiceError): void {
     const text = renderError(error, 'follow').join('\n')
     this.#isIncomplete = error.details['root'] !== undefined
-    if (text !== this.#told) this.#note(`${text}; trying again, silently until that changes`)
+    if (text !== this.#told) this.#note(`${text}; trying again, and nothing more is said until that changes`)
     this.#told = text
   }
 

@@ -1,7 +1,7 @@
 /** `coppice export --static`: the published state as files for a web server. */
 import type { MirrorReport } from '../mirror/index.ts'
 import { escapeText } from '../escape.ts'
-import { usageError } from './arguments.ts'
+import { assertNone } from './arguments.ts'
 import type { Cli } from './cli.ts'
 import type { JsonOption } from './command.ts'
 import { reading } from './open.ts'
@@ -21,10 +21,8 @@ const MIRROR_OPTIONS: readonly string[] = ['prune', 'compression']
 
 /** @throws {CoppiceError} `USAGE` for options of the other kind of export. */
 export function assertOnlyMirror(options: object, isMirror: boolean): void {
-  const values = new Map(Object.entries(options))
-  const name = (isMirror ? FILE_OPTIONS : MIRROR_OPTIONS).find((each) => values.has(each))
-  if (name === undefined) return
-  throw usageError(`--${name}`, `none ${isMirror ? 'with' : 'without'} --static`, String(values.get(name)))
+  if (isMirror) assertNone(options, FILE_OPTIONS, 'with --static')
+  else assertNone(options, MIRROR_OPTIONS, 'without --static')
 }
 
 export async function exportStatic(cli: Cli, dir: string, out: string, options: MirrorOptions): Promise<void> {

@@ -15,7 +15,7 @@ interface Named {
 }
 
 /**
- * Multiaddrs as they are, and the peers in addresses of that same database.
+ * Multiaddrs and URLs as they are, and the peers in addresses of that same database.
  * @throws {CoppiceError} `ADDRESS_INVALID`.
  */
 export async function parsePeers({ author, name }: Named, texts: readonly string[]): Promise<string[]> {
@@ -40,14 +40,15 @@ export async function parsePeers({ author, name }: Named, texts: readonly string
 }
 
 async function requirePeer(text: string): Promise<void> {
-  const { parseDialAddress } = await import('../net/address.ts')
+  const { requirePeerAddress } = await import('../peer-addresses.ts')
   try {
-    parseDialAddress(text)
+    await requirePeerAddress(text)
   } catch (error) {
     if (!isCoppiceError(error, 'ADDRESS_INVALID')) throw error
+    if (/^https?:/i.test(text)) throw error
     throw new CoppiceError(
       'ADDRESS_INVALID',
-      `--peer: expected a multiaddr such as ${PEER_EXAMPLE}, or an address with ?peer=, got ${quoteText(text.slice(0, 200))}; coppice serve DIR prints that of a directory`,
+      `--peer: expected a multiaddr such as ${PEER_EXAMPLE}, the URL of a mirror or gateway, or an address with ?peer=, got ${quoteText(text.slice(0, 200))}; coppice serve DIR prints that of a directory`,
       { cause: error },
     )
   }
@@ -72,18 +73,22 @@ function describeAsked(peer: AskedPeer): string {
 
 /** For outcomes that say too little by themselves. */
 const MEANINGS: Partial<Readonly<Record<PeerOutcome, string>>> = {
-  empty: 'nothing is published there yet',
+  empty: 'it shows no signed root: nothing is published there, or it is a gateway that only has blocks',
   unknown: 'it does not serve this database',
 }
 
 /** Without the peer's address, which stands beside it. */
 function reasonOf({ name, outcome, reason }: AskedPeer): string | undefined {
-  return reason?.replace(`peer ${name} cannot be reached: `, '') ?? MEANINGS[outcome]
+  return reason?.replace(`peer ${name} cannot be reached: `, '').replace(`peer ${name}: `, '') ?? MEANINGS[outcome]
 }
 
 /** "used /ip4/.../p2p/12D3..., 120 blocks, 1.2 MB received"; escaped. */
 export function renderPeer(peer: PeerReport): string {
-  const what = peer.blocks > 0 ? `, ${renderCounted(peer.blocks, 'block')}` : ''
+  const counts = [
+    ...(peer.rows > 0 ? [renderCounted(peer.rows, 'row')] : []),
+    ...(peer.blocks > 0 ? [renderCounted(peer.blocks, 'block')] : []),
+  ]
+  const what = counts.map((count) => `, ${count}`).join('')
   const traffic = peer.bytesReceived > 0 ? `, ${renderBytes(peer.bytesReceived)} received` : ''
   const reason = reasonOf(peer)
   return escapeText(`${peer.outcome} ${peer.name}${what}${traffic}${reason === undefined ? '' : `: ${reason}`}`)

@@ -43,6 +43,15 @@ export function renderRate(done: number, seconds: number): string {
   return seconds <= 0 ? '' : `${renderCount(Math.round(done / seconds))}/s`
 }
 
+/** "45 s", "12 min", "2 h 5 min". */
+export function renderDuration(seconds: number): string {
+  if (seconds < 100) return `${Math.ceil(seconds)} s`
+  const minutes = Math.ceil(seconds / 60)
+  if (minutes < 100) return `${minutes} min`
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60]
+  return rest === 0 ? `${renderCount(hours)} h` : `${renderCount(hours)} h ${rest} min`
+}
+
 /** Lines of names and values, the values in one column. */
 export function renderTable(rows: readonly (readonly [name: string, value: string])[]): string[] {
   const width = Math.max(...rows.map(([name]) => name.length))

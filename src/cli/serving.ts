@@ -6,13 +6,20 @@ import { escapeText } from '../escape.ts'
 import { type Database, type Replica, serve, type Server } from '../index.ts'
 import { formatLink } from '../link.ts'
 import { peerKeySeed } from '../local.ts'
+import type { HttpServeOptions } from '../serve-http.ts'
 import type { Cli } from './cli.ts'
+import { type DiscoveryCommandOptions, discoveryOptions } from './discovery.ts'
 import type { Opened } from './open.ts'
 
 export type Served = Opened & { readonly dir: string }
 
-export interface ServingOptions {
+export interface ServingOptions extends DiscoveryCommandOptions {
   readonly listen?: readonly string[]
+  /** Relays for others. */
+  readonly relay?: true
+  /** Over HTTP as well: where, or at the default place. */
+  readonly http?: string | true
+  readonly httpName?: readonly string[]
   readonly json?: true
 }
 
@@ -26,28 +33,35 @@ export async function startServing(cli: Cli, served: readonly Served[], options:
   requireDistinct(served)
   const peerKey = await peerKeySeed(first.dir)
   const databases = served.map(({ db }) => db)
-  const server = await serve(
-    databases,
-    options.listen === undefined ? { peerKey } : { peerKey, listen: options.listen },
-  )
+  const { listen, relay } = options
+  const server = await serve(databases, { peerKey, listen, relay, http: httpOf(options), ...discoveryOptions(options) })
   for (const { dir, kind, db } of served) {
     const address = server.addressOf(db)
     const sequence = (await db.published())?.payload.sequence ?? null
     if (options.json === true) {
-      await cli.out.json({ event: 'serving', name: db.name, dir, address, sequence })
+      await cli.out.json({ event: 'serving', name: db.name, dir, address, url: server.urlOf(db) ?? null, sequence })
       continue
     }
     await cli.out.line(`serving ${address}`)
+    const url = server.urlOf(db)
+    if (url !== undefined) await cli.out.line(`  and ${url}`)
     if (sequence === null) await cli.out.line(`  ${describeNothing(kind)}`)
   }
   return server
+}
+
+/** @throws {CoppiceError} `USAGE` for a name and no HTTP. */
+function httpOf({ http, httpName: names }: ServingOptions): HttpServeOptions | undefined {
+  if (http !== undefined) return { listen: http === true ? undefined : http, names }
+  if (names !== undefined) throw new CoppiceError('USAGE', '--http-name: expected --http beside it, got none')
+  return undefined
 }
 
 /** What an address that nothing can be cloned from yet is waiting for. */
 function describeNothing(kind: Served['kind']): string {
   return kind === 'author'
     ? 'nothing is published yet, so there is nothing to clone: coppice publish makes the first root'
-    : 'the replica is not complete yet, so there is nothing to clone from it: coppice pull goes on where it stopped'
+    : 'the replica is not complete yet: it passes on the parts it has, and coppice pull or follow gets the rest'
 }
 
 function requireDistinct(served: readonly Served[]): void {

@@ -29,6 +29,9 @@ export type CollectionJson = {
   readonly documents: number
 }
 
+/** When it was last of use, in seconds since 1970, and how often it has failed since. */
+export type KnownPeerJson = { readonly address: string; readonly usedAt: number; readonly failures: number }
+
 /** Keys are API. Null: not there. */
 export type StatusJson = {
   readonly kind: 'author' | 'replica'
@@ -58,6 +61,8 @@ export type StatusJson = {
   readonly forkedFrom: OriginJson | null
   /** The addresses a replica asks. */
   readonly peers: readonly string[]
+  /** Found and of use, asked too: the most promising first. */
+  readonly knownPeers: readonly KnownPeerJson[]
   readonly collections: readonly CollectionJson[]
   readonly metadata: Document | null
 }
@@ -95,6 +100,7 @@ export async function readStatus(dir: string, opened: Opened): Promise<StatusJso
     ...(await standingOf(dir, opened, published)),
     forkedFrom: origin === undefined ? null : originJson(origin),
     peers: kind === 'replica' ? await db.peers() : [],
+    knownPeers: kind === 'replica' ? (await db.knownPeers()).map((known) => ({ ...known })) : [],
     collections: snapshot === undefined ? [] : await readCollections(snapshot),
     metadata: (await snapshot?.metadata()) ?? null,
   }
@@ -159,6 +165,7 @@ export function describeStatus(status: StatusJson): string[] {
   for (const problem of status.problems) rows.push(['problem', escapeText(problem)])
   if (status.forkedFrom !== null) rows.push(['forked from', describeOrigin(status.forkedFrom)])
   for (const peer of status.peers) rows.push(['peer', escapeText(peer)])
+  for (const known of status.knownPeers) rows.push(['known peer', describeKnown(known)])
   for (const { name, key, documents } of status.collections) {
     const fields = key.map(({ field, type }) => `${escapeText(field)}:${escapeText(type)}`).join(',')
     rows.push(['collection', `${escapeText(name)}  ${renderCounted(documents, 'document')}, key ${fields}`])
@@ -172,6 +179,11 @@ function describeRoot({ root, entries, bytes, levels }: StatusJson): string {
   const counted = `${renderCounted(entries ?? 0, 'entry', 'entries')}${entries === 0 ? '' : ' with schemas and metadata'}`
   const size = `${counted}, ${renderBytes(bytes ?? 0)}, ${renderCounted(levels ?? 0, 'level')}`
   return `${root}  ${size}`
+}
+
+function describeKnown({ address, usedAt, failures }: KnownPeerJson): string {
+  const failed = failures === 0 ? '' : `, failed ${renderCounted(failures, 'time')} since`
+  return `${escapeText(address)}  of use ${renderTime(usedAt)}${failed}`
 }
 
 function describeSigned({ sequence, root, issued }: SignedRootJson): string {

@@ -21,6 +21,10 @@ export const INVALID = 'invalid'
 export const ROTATIONS = 'rotations'
 /** Addresses of peers a replica asks, one a line. */
 export const PEERS = 'peers'
+/** Addresses of peers that were of use, with when and how often they failed since, one a line. */
+export const KNOWN_PEERS = 'peers/known'
+/** The signed root that was handed on last, see pulling/delivery.ts. */
+export const DELIVERED = 'delivered'
 /** States that are kept from garbage collection: a CID and a note on each line. */
 export const PINS = 'pins'
 /** What was merged last from each other database: an address, its state's CID, and that of one's own in it on each line. */

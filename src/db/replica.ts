@@ -5,15 +5,20 @@
 import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
 import { quoteText } from '../escape.ts'
+import type { SignedRoot } from '../pointer/index.ts'
 import type { Store } from '../store/index.ts'
 import type { PeerDialer } from '../sync/index.ts'
 import { CollectionView, type KeyNames, type ReadOptions } from './documents/collection-view.ts'
 import { type Dialing, dialersOf } from './pulling/dialing.ts'
+import { KNOWN_PEERS_ASKED_MAX, type KnownPeer, readKnownPeers, readPeers } from './finding/address-book.ts'
+import { type Delivery, nextDelivery } from './pulling/delivery.ts'
 import { follow, type FollowOptions } from './pulling/follow.ts'
 import { Handle } from './handle.ts'
-import { AUTHOR, decodeText, encodeText, FORKING, NAME, PEERS, ROOT } from './meta.ts'
-import { Puller, type PullOptions, type PullResult } from './pulling/puller.ts'
-import { type ReplicaStanding, readStanding } from './roots/standing.ts'
+import { AUTHOR, encodeText, FORKING, NAME, PEERS, ROOT } from './meta.ts'
+import type { PullPlan } from './pulling/plan.ts'
+import { Puller, type PullResult } from './pulling/puller.ts'
+import type { PullOptions } from './pulling/pursuit.ts'
+import { readFloor, type ReplicaStanding, readStanding } from './roots/standing.ts'
 import type { Snapshot } from './snapshot.ts'
 import { DatabaseState, type Surroundings } from './state.ts'
 
@@ -21,6 +26,11 @@ export interface ReplicaOptions extends Surroundings {
   readonly isWritable?: boolean
   /** Closed with the replica. Without, it only reads what it has. */
   readonly network?: Dialing
+}
+
+export interface PullSource {
+  /** Asked instead of the peers it has. */
+  readonly from?: readonly PeerDialer[] | undefined
 }
 
 export class Replica extends Handle {
@@ -89,12 +99,13 @@ export class Replica extends Handle {
   /** The addresses it asks. */
   async peers(options: ReadOptions = {}): Promise<string[]> {
     options.signal?.throwIfAborted()
-    const bytes = await this.state.store.getMeta(PEERS)
-    return bytes === undefined
-      ? []
-      : decodeText(bytes)
-          .split('\n')
-          .filter((line) => line !== '')
+    return await readPeers(this.state.store)
+  }
+
+  /** Peers that were found and were of use, which are asked too. The most promising first. */
+  async knownPeers(options: ReadOptions = {}): Promise<KnownPeer[]> {
+    options.signal?.throwIfAborted()
+    return await readKnownPeers(this.state.store)
   }
 
   /** Replaces the addresses it asks, after a pull that is under way. @throws {CoppiceError} `ADDRESS_INVALID` for what can be none. */
@@ -110,13 +121,30 @@ export class Replica extends Handle {
    *   author's fault), `EQUIVOCATION`, `STORE_*`. The details name each peer and what became of it.
    * @throws the signal's reason; an AbortError when the handle is closed meanwhile.
    */
-  async pull(options: PullOptions = {}): Promise<PullResult> {
+  async pull(options: PullOptions & PullSource = {}): Promise<PullResult> {
+    return await this.#withPuller(options, (puller, signal) => puller.pull({ ...options, signal }))
+  }
+
+  /**
+   * What a pull would do, and about how many bytes it would receive. The newest signed root is learned and judged, as by a
+   * pull; of the rows a page of 16 KiB at most is asked for, and nothing of the tree is kept.
+   * @throws as {@link pull}
+   */
+  async plan(options: ReadOptions & PullSource = {}): Promise<PullPlan> {
+    return await this.#withPuller(options, (puller, signal) => puller.plan(signal))
+  }
+
+  async #withPuller<R>(
+    { from, signal: given }: ReadOptions & PullSource,
+    work: (puller: Puller, signal: AbortSignal) => Promise<R>,
+  ): Promise<R> {
     const { closing } = this.state
-    const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
+    const signal = given === undefined ? closing : AbortSignal.any([given, closing])
     return await this.exclusively(async () => {
-      const puller = new Puller(this.state, await this.dialers())
+      const puller =
+        from === undefined ? new Puller(this.state, await this.dialers(), this.#network) : new Puller(this.state, from)
       try {
-        return await puller.pull({ ...options, signal })
+        return await work(puller, signal)
       } finally {
         await puller.close()
       }
@@ -133,13 +161,43 @@ export class Replica extends Handle {
     const following = {
       state: this.state,
       dialers: () => this.dialers(),
+      network: this.#network,
       exclusively: <R>(work: () => Promise<R>, signal: AbortSignal) => this.exclusively(work, signal),
     }
     yield* follow(following, options)
   }
 
+  /**
+   * Resolves when the state that is shown is that of a signed root of at least this sequence, whoever pulls it, in this process
+   * or another; without one, at least that of the newest root accepted when it is called. It pulls nothing itself.
+   * @throws the signal's reason; an AbortError when the handle is closed meanwhile.
+   */
+  async synced(sequence?: number, options: ReadOptions = {}): Promise<SignedRoot> {
+    const { state } = this
+    state.closing.throwIfAborted()
+    options.signal?.throwIfAborted()
+    const least = sequence ?? (await readFloor(state)).accepted?.root.payload.sequence ?? 1
+    let shown: SignedRoot | undefined
+    await state.waitUntil(async () => {
+      shown = await this.published()
+      return shown !== undefined && shown.payload.sequence >= least
+    }, options.signal)
+    return shown as SignedRoot
+  }
+
+  /**
+   * What was completed since the last delivery that was confirmed, to be handed on at least once: see {@link Delivery}.
+   * Undefined where that is nothing. @throws {CoppiceError} `STORE_READ_ONLY` on a handle that only reads.
+   */
+  async delivery(): Promise<Delivery | undefined> {
+    this.requireWritable()
+    return await nextDelivery(this.state)
+  }
+
   protected override async dialers(addresses?: readonly string[]): Promise<PeerDialer[]> {
-    return await dialersOf(this.#network, addresses ?? (await this.peers()))
+    if (addresses !== undefined) return await dialersOf(this.#network, addresses)
+    const known = (await this.knownPeers()).slice(0, KNOWN_PEERS_ASKED_MAX).map(({ address }) => address)
+    return await dialersOf(this.#network, [...new Set([...(await this.peers()), ...known])])
   }
 
   protected override async release(): Promise<void> {

@@ -9,6 +9,8 @@ import type { Log } from '../log.ts'
 import { CoppiceError } from '../errors.ts'
 import { formatLink, type Link } from '../link.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
+import type { Packing } from '../packings.ts'
+import type { SignedRoot } from '../pointer/index.ts'
 import { type DiffOptions, NodeReader, Tree } from '../prolly/index.ts'
 import type { Store } from '../store/interface.ts'
 import { type Change, changesBetween } from './changes.ts'
@@ -24,6 +26,8 @@ export interface Surroundings {
   readonly clock: Clock
   /** 0 <= n < 1: only spreads retries, decides nothing. */
   readonly random: () => number
+  /** In which data are packed on their way to and from peers; none where absent. */
+  readonly packings?: readonly Packing[]
   /** What goes on, for those who look for a fault. */
   readonly log?: Log
 }
@@ -50,6 +54,7 @@ export class DatabaseState {
   readonly clock: Clock
   /** 0 <= n < 1. */
   readonly random: () => number
+  readonly packings: readonly Packing[]
   /** The author's public key, 32 bytes. */
   readonly author: Uint8Array
   readonly name: string
@@ -57,16 +62,18 @@ export class DatabaseState {
   readonly #leases = new Leases()
   #shown: Snapshot | undefined
   #waiting = new Set<() => void>()
+  #fetching: SignedRoot | undefined
   readonly #closing = new AbortController()
   readonly #log: Log | undefined
 
   private constructor(store: Store, options: StateOptions, author: Uint8Array, name: string) {
-    const { clock, random, log, isWritable = false } = options
+    const { clock, random, packings = [], log, isWritable = false } = options
     this.store = store
     this.#isWriter = isWritable
     this.nodes = new NodeReader(store)
     this.clock = clock
     this.random = random
+    this.packings = packings
     this.#log = log
     this.author = author
     this.name = name
@@ -110,6 +117,16 @@ export class DatabaseState {
     if (snapshot === undefined) throw rootNotFound(formatLink(root))
     this.#shown = snapshot
     return snapshot
+  }
+
+  /** The signed root that a pull of this handle fetches now: what is complete of its tree is served meanwhile. */
+  get fetching(): SignedRoot | undefined {
+    return this.#fetching
+  }
+
+  set fetching(root: SignedRoot | undefined) {
+    this.#fetching = root
+    this.notify()
   }
 
   /** Roots of states that this handle gave out and that are still referred to. */
@@ -171,15 +188,24 @@ export class DatabaseState {
     known: Uint8Array | undefined,
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array | undefined> {
+    let now: Uint8Array | undefined
+    await this.waitUntil(async () => {
+      now = await this.store.getMeta(name)
+      return now === undefined ? known !== undefined : known === undefined || !equalBytes(now, known)
+    }, signal)
+    return now
+  }
+
+  /**
+   * Resolves when `test` says so, which is asked now and whenever something may have changed, in whatever process.
+   * @throws the reason of the signal, or of {@link closing}.
+   */
+  async waitUntil(test: () => Promise<boolean>, signal: AbortSignal | undefined): Promise<void> {
     for (;;) {
       signal?.throwIfAborted()
       this.closing.throwIfAborted()
-      const now = await this.store.getMeta(name)
-      if (now === undefined ? known !== undefined : known === undefined || !equalBytes(now, known)) {
-        // Whoever looks first, at what another process did, tells the others: all learn of it together.
-        this.notify()
-        return now
-      }
+      // Whoever looks first, at what another process did, tells the others: all learn of it together.
+      if (await test()) return this.notify()
       await this.#nap(signal)
     }
   }

@@ -1,5 +1,5 @@
 /** `export --static`, and `clone` and `pull` from the URL of a web server over its files. */
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
@@ -53,6 +53,12 @@ test('what is wrong with a mirror or its URL is said in one line', () =>
     await succeed(['init', 'db'], { cwd })
     await importRows(cwd, rows(100, 'row'))
     await fail('USAGE', ['export', 'db', 'file', '--static', 'site'], { cwd })
+    assert.match(await fail('USAGE', ['export', 'db', '--static', ''], { cwd }), '--static: expected a directory')
+    assert.match(await fail('USAGE', ['follow', 'db', '--exec', ''], { cwd }), '--exec: expected a command')
+    assert.match(
+      await fail('USAGE', ['export', 'db', '--static', 'site', '--at', '@1'], { cwd }),
+      'none with --static;',
+    )
     await fail('USAGE', ['export', 'db', '--static', 'site', '--raw'], { cwd })
     await fail('USAGE', ['export', 'db', 'file.ndjson', '--prune'], { cwd })
     await fail('USAGE', ['export', 'db', '--static', 'site', '--compression', 'lzma'], { cwd })
@@ -66,11 +72,21 @@ test('what is wrong with a mirror or its URL is said in one line', () =>
       cwd,
     })
     assert.ok(other.includes(`${server.url}nothing: unknown (has no mirror there`), other)
+    writeFileSync(join(cwd, 'site/packs/root'), '<!DOCTYPE html>')
+    const page = await fail('NO_PEER_LEFT', ['clone', String(address), 'copy', '--peer', `${server.url}packs/`], {
+      cwd,
+    })
+    assert.match(page, 'protocol (root: expected the root file of a mirror, got another file')
     rmSync(join(cwd, 'site/packs'), { recursive: true })
     const empty = await fail('NO_PEER_LEFT', ['clone', String(address), 'copy', '--peer', server.url], { cwd })
     assert.ok(empty.includes(`${server.url}: outdated`), empty)
     assert.match(await succeed(['export', 'db', '--static', 'site'], { cwd }), /^site: /)
     await succeed(['clone', String(address), 'copy', '--peer', server.url], { cwd })
+    await fail('NO_PEER_LEFT', ['pull', 'copy', '--plan', '--peer', `${server.url}nothing`], { cwd })
+    assert.equal((await succeedJson(['status', 'copy'], { cwd }))['peers'], [server.url], 'a plan changes no peers')
+    await importRows(cwd, '{"id":1,"text":"other"}\n')
+    await succeed(['export', 'db', '--static', 'site'], { cwd })
+    assert.match(await succeed(['pull', 'copy', '--plan'], { cwd }), /^at most \d.*, by the blocks that changed/m)
   }))
 
 test.run()

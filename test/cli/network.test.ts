@@ -52,9 +52,18 @@ test('serve, clone, publish, pull, diff against what is served', () =>
       before,
     )
     assert.is((await coppice(['diff', 'db', address, '--stat'], { cwd })).status, 0)
+    const plan = await succeedJson(['pull', 'copy', '--plan'], { cwd })
+    assert.equal([plan['way'], plan['isExact'], (plan['estimate'] as { rows: number }).rows], ['patch', true, 1])
+    assert.match(
+      await succeed(['pull', 'copy', '--plan'], { cwd }),
+      /^would pull @2 bafy\S+ \(now @1\)\n\d+ B, by the rows that changed: .*\n1 row changed, \d+ B; as blocks about .*\nfinding out took \d+ B in \d questions/,
+    )
+    assert.is((await succeedJson(['status', 'copy'], { cwd }))['sequence'], 1)
     const pulled = await succeedJson(['pull', 'copy'], { cwd })
+    const { patch, least } = pulled as Record<string, Record<string, unknown>>
+    assert.equal([patch?.['way'], patch?.['rows'], least?.['rows']], ['patch', 1, 1])
     assert.ok((pulled['bytesReceived'] as number) < 20_000, 'only what changed')
-    assert.ok((cloned['bytesReceived'] as number) > (copy['bytes'] as number) * 0.9)
+    assert.ok((cloned['blocksReceived'] as number) > 10 * (pulled['blocksReceived'] as number))
     assert.is((await succeedJson(['pull', 'copy'], { cwd }))['changed'], false)
     await succeed(['publish', 'db', '--renew', '--expires', '1s'], { cwd })
     await succeed(['pull', 'copy'], { cwd })

@@ -127,6 +127,9 @@ test('advice where it applies', () => {
   }
   assert.match(advice('INPUT_SYNTAX', 'import', { line: 1, column: 1 }), '--format')
   assert.not.match(advice('INPUT_SYNTAX', 'import', { line: 7, column: 1 }), '--format')
+  assert.match(advice('NO_PEER_LEFT', 'pull', { peers: [] }), '--peer')
+  assert.match(advice('NO_PEER_LEFT', 'clone', { peers: [{ outcome: 'incomplete' }] }), 'another peer completes it')
+  assert.is(advice('NO_PEER_LEFT', 'follow', { peers: [] }), '')
   assert.match(advice('STORE_LOCKED', 'pull'), 'a running coppice follow, which pulls by itself')
 })
 

@@ -177,7 +177,8 @@ test('published, pulled and read by a replica, and pulled again after a change',
   await db.put(utf8('short'), utf8('t'))
   await db.publish()
   const again = await replica.pull()
-  assert.is(again.report.blocksReceived, 1, 'the leaf of the tree')
+  const { blocksReceived, patch } = again.report
+  assert.equal([blocksReceived, patch?.rows, patch?.blocksRebuilt], [0, 1, 1], 'the row, and the leaf of the tree made of it')
   await replica.close()
   await db.close()
 })

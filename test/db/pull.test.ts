@@ -74,7 +74,8 @@ test('only what changed moves: exactly the new blocks, and the exact changes are
   store.blocksWritten.length = 0
   const result = await replica.pull()
   assert.equal(store.blocksWritten.toSorted(), fresh.toSorted())
-  assert.is(result.report.blocksReceived, fresh.length)
+  const { blocksReceived, patch } = result.report
+  assert.equal([blocksReceived, patch?.blocksRebuilt, patch?.rows], [0, fresh.length, 3])
   assert.equal([result.changed, result.link, result.from?.payload.sequence], [true, 'linked', 1])
   const changes = await collect(result.changes())
   assert.equal(

@@ -1,4 +1,5 @@
 /** Bytes that were good, cut, lengthened, shortened or changed in a few places: what decoders are tried with. */
+import { concatBytes } from '../../src/bytes.ts'
 import type { Random } from './random.ts'
 
 /** A changed copy of `bytes`, which has at least one. */
@@ -9,9 +10,9 @@ export function damaged(random: Random, bytes: Uint8Array): Uint8Array {
     case 0:
       return out.subarray(0, at)
     case 1:
-      return Uint8Array.of(...out.subarray(0, at), ...random.bytes(random.between(1, 9)), ...out.subarray(at))
+      return concatBytes(out.subarray(0, at), random.bytes(random.between(1, 9)), out.subarray(at))
     case 2:
-      return Uint8Array.of(...out.subarray(0, at), ...out.subarray(at + random.between(1, 9)))
+      return concatBytes(out.subarray(0, at), out.subarray(at + random.between(1, 9)))
     default:
       for (let i = random.below(4); i >= 0; i--) out[random.below(out.length)] = random.below(256)
       return out

@@ -1,7 +1,7 @@
 /** Databases and replicas in one process: memory stores, channels in memory, and one clock, real or virtual. */
 import type { Clock } from '../../src/clock.ts'
 import { bytesToHex } from '../../src/bytes.ts'
-import { Database, type Dialing, providerOptions, Replica } from '../../src/db/index.ts'
+import { Database, type Dialing, providerOptions, Replica, type WindowOptions } from '../../src/db/index.ts'
 import { CoppiceError } from '../../src/errors.ts'
 import { createSigner, type Signer } from '../../src/pointer/index.ts'
 import { sha256 } from '../../src/sha256.ts'
@@ -62,12 +62,16 @@ export class DatabaseLab {
 
   /** Serves `database` honestly at `address`, from now on. */
   serve(address: string, database: Database | Replica, onTell?: (signedRoot: Uint8Array) => void): void {
-    this.handle(address, this.handlerOf(database, onTell))
+    this.handle(address, this.handlerOf(database, {}, onTell))
   }
 
-  handlerOf(database: Database | Replica, onTell?: (signedRoot: Uint8Array) => void): ChannelHandler {
+  handlerOf(
+    database: Database | Replica,
+    window: WindowOptions = {},
+    onTell?: (signedRoot: Uint8Array) => void,
+  ): ChannelHandler {
     const set = new ProviderSet({ clock: this.clock })
-    set.add({ ...providerOptions(database.state), ...(onTell === undefined ? {} : { onTell }) })
+    set.add({ ...providerOptions(database.state, { window }), ...(onTell === undefined ? {} : { onTell }) })
     return set.handle
   }
 

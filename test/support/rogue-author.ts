@@ -50,10 +50,15 @@ export class RogueAuthor {
 
   /** A canonical tree, signed. */
   async publish(rows: readonly Put[], options: Partial<NextRootOptions> = {}): Promise<SignedRoot> {
+    return await this.sign(await this.holdRows(rows), options)
+  }
+
+  /** The blocks of a canonical tree. */
+  async holdRows(rows: readonly Put[]): Promise<TreeTotals> {
     const blocks: Block[] = []
     const { root, entries, bytes } = await buildTree(rows, { put: (block) => void blocks.push(block) })
     await this.hold(blocks)
-    return await this.sign({ root, entries, bytes }, options)
+    return { root, entries, bytes }
   }
 
   /** Signs the next root, over any tree. */
@@ -94,7 +99,7 @@ export class RogueAuthor {
 
   #serving(newest: () => NewestRoot | undefined): ChannelHandler {
     const set = new ProviderSet({ clock: this.#clock })
-    const changed = (signal: AbortSignal): Promise<void> => this.#clock.sleep(100, signal)
+    const changed = (signal: AbortSignal): Promise<void> => this.#clock.sleep(1000, signal)
     set.add({ author: this.author, name: this.name, store: this.store, newest, changed })
     return set.handle
   }

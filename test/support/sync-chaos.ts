@@ -1,13 +1,23 @@
 /** One case of a pull among honest, hostile and broken peers, from a seed: shared by the test and the fuzz target of it. */
 import { CoppiceError, isCoppiceError } from '../../src/errors.ts'
-import { linkMapKey } from '../../src/link.ts'
-import { isValueRef, Node } from '../../src/prolly/index.ts'
+import { type Link, linkMapKey } from '../../src/link.ts'
+import { isValueRef, Node, type Value } from '../../src/prolly/index.ts'
 import { createMemoryDialer, type PeerDialer, type PeerReport, type PullReport } from '../../src/sync/index.ts'
-import type { BlocksAnswer } from '../../src/sync/wire/index.ts'
+import { BlockMap } from './blocks.ts'
 import { type Faults, withFaults } from './faulty-channel.ts'
+import { MIB, publishFiles, putFile } from './file-lab.ts'
 import { Random } from './random.ts'
-import { CountingStore, Lab, never, publish, type Published, sameBlocks, WRITE_FAILURE } from './sync-lab.ts'
-import { applyEdits, countMissing, DEEP, randomEdits, randomRows, WIDE } from './tree-sets.ts'
+import {
+  CountingStore,
+  type DataAnswer,
+  Lab,
+  never,
+  publish,
+  type Published,
+  sameBlocks,
+  WRITE_FAILURE,
+} from './sync-lab.ts'
+import { applyEdits, countMissing, DEEP, randomEdits, randomRows, u32be, WIDE } from './tree-sets.ts'
 
 const ATTEMPTS = 4
 
@@ -17,11 +27,7 @@ const ATTEMPTS = 4
  */
 export async function assertConvergence(seed: number, signal: AbortSignal): Promise<void> {
   const random = new Random(seed)
-  const format = random.pick([DEEP, WIDE])
-  const rows = randomRows(random, random.between(0, 250), format)
-  const before = await publish(rows, { format })
-  const edits = randomEdits(random, rows, random.between(0, 40), format)
-  const after = await publish(applyEdits(rows, edits), { format, sequence: 2 })
+  const [before, after] = random.chance(0.05) ? await twoStatesOfFiles(random) : await twoStates(random)
   const store = new CountingStore()
   const writeBytesMax = random.between(200, 5000)
   for (let attempt = 0; attempt < ATTEMPTS && !signal.aborted; attempt++) {
@@ -34,7 +40,9 @@ export async function assertConvergence(seed: number, signal: AbortSignal): Prom
     const onProgress = (): void => {
       if (answers-- === 0) abort.abort(ABORTED)
     }
-    const outcome = await settled(lab.pull(source, dialers, store, { writeBytesMax, signal: abort.signal, onProgress }))
+    const base = baseFor(random, source, before, store)
+    const options = { writeBytesMax, signal: abort.signal, onProgress, base }
+    const outcome = await settled(lab.pull(source, dialers, store, options))
     assertBlame(`seed ${seed}, attempt ${attempt}`, outcome)
     assertRecords(`seed ${seed}, attempt ${attempt}`, store, [before, after])
     if (!(outcome instanceof Error)) assertComplete(`seed ${seed}, attempt ${attempt}`, source, store, outcome)
@@ -48,6 +56,35 @@ export async function assertConvergence(seed: number, signal: AbortSignal): Prom
   if (report.blocksReceived !== missing) {
     throw new Error(`seed ${seed}, healed: moved ${report.blocksReceived} blocks where ${missing} were missing`)
   }
+}
+
+async function twoStates(random: Random): Promise<[Published, Published]> {
+  const format = random.pick([DEEP, WIDE])
+  // The larger ones take several ranges.
+  const rows = randomRows(random, random.chance(0.1) ? random.between(2000, 6000) : random.between(0, 250), format)
+  const before = await publish(rows, { format })
+  const edits = randomEdits(random, rows, random.between(0, 40), format)
+  return [before, await publish(applyEdits(rows, edits), { format, sequence: 2 })]
+}
+
+/** Values beyond 1 MiB beside small ones and large ones of one block. */
+async function twoStatesOfFiles(random: Random): Promise<[Published, Published]> {
+  const blocks = new BlockMap()
+  const files = [await putFile(blocks, MIB + random.between(1, MIB)), await putFile(blocks, 2 * MIB + 1)] as const
+  const rows: { key: Uint8Array; value: Value }[] = Array.from({ length: random.between(3, 40) }, (_, i) => ({
+    key: u32be(i),
+    value: random.chance(0.1) ? random.pick(files) : random.bytes(random.pick([10, 1500, 4000])),
+  }))
+  const before = await publishFiles(rows, blocks)
+  const at = random.below(rows.length)
+  return [before, await publishFiles(rows.with(at, { key: u32be(at), value: files[1] }), blocks, 2)]
+}
+
+/** What a pull may be told of what is here. */
+function baseFor(random: Random, source: Published, before: Published, store: CountingStore): Link | null | undefined {
+  if (store.listBlocks(undefined, 1).length === 0) return random.pick([null, undefined])
+  const isWhole = source !== before && store.getComplete(before.target.root) !== undefined
+  return isWhole && random.chance(0.7) ? before.target.root : undefined
 }
 
 const HONEST = 'honest'
@@ -113,6 +150,20 @@ const KINDS: Readonly<Record<string, Kind>> = {
   [`${HONEST} old`]: (lab, _, name, source, old) => lab.peer(name, old),
   'broken line': (lab, random, name, source) => faulty(lab, random, name, source, false),
   'broken line back': (lab, random, name, source) => faulty(lab, random, name, source, true),
+  [`${HONEST} part`]: (lab, random, name, source) => partial(lab, random, name, source, 0),
+  [`${HONEST} brief`]: (lab, random, name, source) =>
+    lab.tampering(name, source, (answer) =>
+      answer.type === 'range' ? { ...answer, blocks: answer.blocks.slice(0, random.between(1, 9)) } : answer,
+    ),
+  gaps: (lab, random, name, source) =>
+    lab.tampering(name, source, (answer) =>
+      answer.type === 'range' ? { ...answer, blocks: answer.blocks.filter(() => random.chance(0.8)) } : answer,
+    ),
+  'part liar': (lab, random, name, source) => partial(lab, random, name, source, 0.1),
+  gone: (lab, random, name, source) =>
+    lab.tampering(name, source, (answer, { id }) =>
+      random.chance(0.7) ? answer : { type: 'refusal', id, reason: 'gone' },
+    ),
   liar: (lab, random, name, source) => lab.tampering(name, source, (answer) => lie(random, answer)),
   lazy: (lab, random, name, source) =>
     lab.tampering(name, source, async (answer) => {
@@ -134,7 +185,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
       await peer.welcome(source.newest.signedRoot)
       for await (const request of peer.requests()) {
         if (random.chance(0.2)) return
-        if (request.type === 'get blocks') await peer.send(peer.honestBlocks(request, source))
+        if (request.type === 'get blocks' || request.type === 'get range') await peer.send(peer.honest(request, source))
       }
     }),
   noise: (lab, random, name) =>
@@ -162,7 +213,26 @@ function faulty(lab: Lab, random: Random, name: string, source: Published, back:
   return { name, open: async (signal) => withFaults(await dialer.open(signal), options) }
 }
 
-function lie(random: Random, answer: BlocksAnswer): BlocksAnswer | Uint8Array {
+/** A peer that has some of the tree, and says so; by chance of what it does not have, too. */
+function partial(lab: Lab, random: Random, name: string, source: Published, lies: number): PeerDialer {
+  const mine = new Set([...source.blocks].filter(() => random.chance(0.5)))
+  return lab.scripted(name, async (peer) => {
+    await peer.hello()
+    await peer.send({ type: 'welcome', version: 1, status: 'partial', signedRoot: source.newest.signedRoot })
+    for await (const request of peer.requests()) {
+      if (request.type === 'get have') {
+        const has = request.links.map((link) => mine.has(linkMapKey(link)) || random.chance(lies))
+        await peer.send({ type: 'have', id: request.id, has })
+      } else if (request.type === 'get blocks' || request.type === 'get range') {
+        const answer = peer.honest(request, source)
+        const isLie = answer.type === 'blocks' && random.chance(lies)
+        await peer.send(isLie ? { ...answer, blocks: request.links.map(() => null) } : answer)
+      }
+    }
+  })
+}
+
+function lie(random: Random, answer: DataAnswer): DataAnswer | Uint8Array {
   if (random.chance(0.7)) return answer
   const at = random.below(answer.blocks.length)
   const bytes = answer.blocks[at]

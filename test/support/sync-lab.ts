@@ -1,5 +1,6 @@
 /** Databases, providers and pullers in one process, for tests of the sync engine. Signed roots are any bytes here: the engine never reads them. */
 import { CODEC_DAG_CBOR, CODEC_RAW, formatLink, type Link, linkCodec, linkMapKey, linkTo } from '../../src/link.ts'
+import { packings } from '../../src/packings.ts'
 import { type Format, FORMAT_1, type Put, type TreeRef } from '../../src/prolly/index.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
 import type { CompleteRecord, WriteBatch } from '../../src/store/interface.ts'
@@ -12,6 +13,7 @@ import {
   type FetchTarget,
   type HelloOptions,
   type NewestRoot,
+  type OpenOptions,
   openSessions,
   type ChannelDialer,
   type PeerDialer,
@@ -26,11 +28,15 @@ import {
   decodeRequest,
   encodeMessage,
   type GetBlocks,
+  type GetRange,
+  type RangeAnswer,
   type Request,
   type Welcome,
 } from '../../src/sync/wire/index.ts'
+import { RANGE_BLOCKS_MAX } from '../../src/sync/limits.ts'
 import { BlockMap } from './blocks.ts'
 import { Random } from './random.ts'
+import { prefixOf, rangeBlocks } from './sync-range.ts'
 import { blockSet, treeOf, utf8 } from './tree-sets.ts'
 import { judgeTree } from './tree-walk.ts'
 import { VirtualClock } from './virtual-clock.ts'
@@ -120,7 +126,7 @@ export class Lab {
   }
 
   handlerOf(published: Published, onTell?: (signedRoot: Uint8Array, peer: string) => void): ChannelHandler {
-    const set = new ProviderSet({ clock: this.clock })
+    const set = new ProviderSet({ clock: this.clock, packings })
     set.add({
       author: AUTHOR,
       name: NAME,
@@ -137,39 +143,47 @@ export class Lab {
     return createMemoryDialer(name, (channel) => script(new ScriptedPeer(channel)), { from: 'puller' })
   }
 
-  /** A peer that would be honest, but for what `tamper` does to its answers of blocks. Null drops the answer. */
+  /**
+   * A peer that would be honest, but for what `tamper` does to its answers of blocks, single ones and ranges. Null drops the
+   * answer; a block that is null is left out of a range.
+   */
   tampering(
     name: string,
     published: Published,
-    tamper: (answer: BlocksAnswer, request: GetBlocks) => MaybeAnswer | Promise<MaybeAnswer>,
+    tamper: (answer: DataAnswer, request: GetBlocks | GetRange) => Tampered | Promise<Tampered>,
   ): ChannelDialer {
     return this.scripted(name, async (peer) => {
       await peer.welcome(published.newest.signedRoot)
       for await (const request of peer.requests()) {
-        if (request.type !== 'get blocks') continue
-        const answer = await tamper(peer.honestBlocks(request, published), request)
-        if (answer !== null) await peer.send(answer)
+        if (request.type !== 'get blocks' && request.type !== 'get range') continue
+        const answer = await tamper(peer.honest(request, published), request)
+        if (answer !== null) await peer.send(answer instanceof Uint8Array ? answer : asAnswer(answer))
       }
     })
   }
 
-  /** Opens sessions and fetches, in virtual time. */
+  /** Opens sessions and fetches, in virtual time. Answers are packed where `packings` says that they may be. */
   async pull(
     published: Pick<Published, 'target' | 'format'>,
     dialers: readonly PeerDialer[],
     store: MemoryStore,
-    options: Partial<FetchOptions> & { readonly have?: HelloOptions['have'] } = {},
+    options: Partial<FetchOptions> & Pick<OpenOptions, 'packings'> & { readonly have?: HelloOptions['have'] } = {},
   ): Promise<PullReport> {
-    const { have = null, ...rest } = options
+    const { have = null, packings: offered = [], ...rest } = options
     const { clock } = this
     const fetch = async (): Promise<PullReport> => {
-      const { sessions, failed } = await openSessions(dialers, { author: AUTHOR, name: NAME, have }, { clock })
+      const { sessions, failed } = await openSessions(
+        dialers,
+        { author: AUTHOR, name: NAME, have },
+        { clock, packings: offered },
+      )
       try {
         return await fetchTree(published.target, sessions, store, {
           clock,
           random: () => this.random.below(1000) / 1000,
           format: published.format,
           absent: failed,
+          base: store.listBlocks(undefined, 1).length === 0 ? null : undefined,
           holds: ({ announced, status }) =>
             announced === undefined
               ? status === 'same' && have !== null
@@ -184,7 +198,20 @@ export class Lab {
   }
 }
 
-type MaybeAnswer = Answer | Uint8Array | null
+/** An answer that brings blocks, of either kind. */
+export interface DataAnswer {
+  readonly type: 'blocks' | 'range'
+  readonly id: number
+  readonly blocks: readonly (Uint8Array | null)[]
+}
+
+type Tampered = Answer | DataAnswer | Uint8Array | null
+
+function asAnswer(answer: Answer | DataAnswer): Answer {
+  if (answer.type !== 'range') return answer as Answer
+  const { id } = answer
+  return { type: 'range', id, blocks: (answer.blocks as DataAnswer['blocks']).filter((block) => block !== null) }
+}
 
 /** The provider's end of a channel, with no manners of its own. */
 export class ScriptedPeer {
@@ -214,6 +241,13 @@ export class ScriptedPeer {
 
   send(message: Answer | Welcome | Uint8Array): Promise<void> {
     return this.channel.send(message instanceof Uint8Array ? message : encodeMessage(message))
+  }
+
+  honest(request: GetBlocks | GetRange, published: Published): BlocksAnswer | RangeAnswer {
+    if (request.type === 'get blocks') return this.honestBlocks(request, published)
+    const { id, links, base, bytesMax } = request
+    const blocks = prefixOf(rangeBlocks(published.store, links, base), bytesMax, RANGE_BLOCKS_MAX)
+    return { type: 'range', id, blocks }
   }
 
   honestBlocks({ id, links, bytesMax }: GetBlocks, { store }: Published): BlocksAnswer {

@@ -4,9 +4,11 @@ import type { Snapshot } from '../../db/index.ts'
 import { CoppiceError } from '../../errors.ts'
 import { escapeText, quoteText } from '../../escape.ts'
 import type { ExportFormat } from '../../transfer/index.ts'
-import { assertOnlyRaw, parseChoice } from '../arguments.ts'
+import { assertNone, assertOnlyRaw, parseChoice, parseSome, usageError } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
+import { assertOnlyCar, exportCarTo } from '../archives.ts'
+import { assertOnlyMirror, exportStatic, MIRROR_COMPRESSIONS, type MirrorCompression } from '../mirror-export.ts'
 import { chooseCollection, reading } from '../open.ts'
 import { Pacer } from '../pacer.ts'
 import { renderBytes } from '../render.ts'
@@ -18,6 +20,11 @@ interface ExportCommandOptions extends JsonOption {
   readonly types?: string
   readonly raw?: true
   readonly at?: RootName
+  readonly car?: string
+  readonly since?: RootName
+  readonly static?: string
+  readonly prune?: true
+  readonly compression?: MirrorCompression
 }
 
 const FORMATS: readonly ExportFormat[] = ['ndjson', 'csv']
@@ -25,18 +32,24 @@ const FORMATS: readonly ExportFormat[] = ['ndjson', 'csv']
 export function addExport(program: Command, cli: Cli): void {
   addCommand(program, {
     name: 'export',
-    summary: 'write the documents of a collection to a file, in the order of their keys',
+    summary: 'write the documents of a collection to a file, or the published state as a mirror',
     notes: `
 FILE ends in .ndjson, .jsonl or .csv, and .gz or .zst after that compresses; without FILE, or with -, NDJSON
 goes to standard output. The file appears when it is complete. With --raw every key and value is written,
 schemas and metadata too, as NDJSON lines {"key":"<hex>","value":"<hex>"}.
 NDJSON imported into a collection with the same --key and --types gives the same root again, and so does --raw
 with everything; CSV turns fields that are absent into null. CSV guards text that a spreadsheet would take for
-a formula with a quote in front, which import takes away.`,
+a formula with a quote in front, which import takes away.
+With --static the published state is written into a directory that any web server can serve, for clone and
+pull with --peer https://...; again, it adds what is new. --prune removes what readers need no more.
+With --car the published state is one file, which carries its signed root: for coppice import --car and clone
+--car, and for every tool that reads CAR; with --since only what an older state lacks.`,
     examples: [
       'export cities cities.ndjson.zst',
       'export cities cities.csv --collection cities --at @3',
       'export cities - --raw | coppice import copy - --raw --replace',
+      'export cities --static /srv/www/cities',
+      'export cities --car cities.car --since @3',
     ],
   })
     .argument('<DIR>', 'the database')
@@ -46,6 +59,19 @@ a formula with a quote in front, which import takes away.`,
     .option('--types <NAME:TYPE,...>', 'CSV columns to write as json')
     .option('--at <ROOT>', 'of an earlier state: @SEQUENCE or CID', parseRoot)
     .option('--raw', 'byte keys and values in hexadecimal')
+    .option(
+      '--car <FILE>',
+      'write the published state as an archive; - is standard output',
+      parseSome('--car', 'a file, or -'),
+    )
+    .option('--since <ROOT>', 'with --car: only what this state lacks: @SEQUENCE or CID', parseRoot)
+    .option('--static <OUT>', 'write or update a mirror in this directory', parseSome('--static', 'a directory'))
+    .option('--prune', 'with --static: remove packs that are needed no more')
+    .option(
+      '--compression <NAME>',
+      'with --static: zstd (default), or deflate for readers in browsers',
+      parseChoice('--compression', MIRROR_COMPRESSIONS),
+    )
     .option(...JSON_OPTION)
     .action((dir: string, file: string | undefined, options: ExportCommandOptions) =>
       exportTo(cli, dir, file === '-' ? undefined : file, options),
@@ -53,6 +79,16 @@ a formula with a quote in front, which import takes away.`,
 }
 
 async function exportTo(cli: Cli, dir: string, file: string | undefined, options: ExportCommandOptions): Promise<void> {
+  if (options.car !== undefined) {
+    assertOnlyCar(options, ['collection', 'format', 'types', 'raw', 'static', 'prune', 'compression'], file)
+    return await exportCarTo(cli, dir, options.car, options)
+  }
+  assertNone(options, ['since'], 'without --car')
+  assertOnlyMirror(options, options.static !== undefined)
+  if (options.static !== undefined) {
+    if (file !== undefined) throw usageError('FILE', 'none with --static', file)
+    return await exportStatic(cli, dir, options.static, options)
+  }
   assertOnlyRaw(options, ['collection', 'format', 'types'])
   const format = options.format ?? (await formatOf(file, options.raw === true))
   await reading(dir, async (opened) => {

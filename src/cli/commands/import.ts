@@ -8,6 +8,7 @@ import { escapeText } from '../../escape.ts'
 import type { DocumentFormat } from '../../formats/index.ts'
 import type { Database } from '../../index.ts'
 import type { ChangeLimit, ImportReport } from '../../transfer/index.ts'
+import { assertOnlyCar, importCarInto } from '../archives.ts'
 import { assertOnlyRaw, parseChangeLimit, parseChoice, parseNames } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
@@ -23,6 +24,7 @@ interface ImportCommandOptions extends JsonOption {
   readonly replace?: true
   readonly maxChanges?: ChangeLimit
   readonly raw?: true
+  readonly car?: string
 }
 
 const FORMATS: readonly DocumentFormat[] = ['ndjson', 'json', 'csv']
@@ -39,11 +41,14 @@ Cells of CSV are text unless --types says otherwise: text, integer, number, bool
 fields have the types of the key. A column that is not text in the collection has to be named in --types.
 With --raw the input is NDJSON lines {"key":"<hex>","value":"<hex>"}, of the whole database.
 What was exported as NDJSON gives the same root again in a collection with the same --key and --types, and so
-does --raw with everything; CSV turns fields that are absent into null.`,
+does --raw with everything; CSV turns fields that are absent into null.
+With --car DIR is a replica, which goes to the signed root in the archive if that is newer, every block
+verified, as if it came from a peer; coppice clone --car makes a new one.`,
     examples: [
       'import cities cities.csv --key country,id --types id:integer,population:integer',
       'import cities new-release.ndjson.zst --collection cities --replace --max-changes 5%',
       'import cities - --collection cities < more.ndjson',
+      'import copy --car cities.car',
     ],
   })
     .argument('<DIR>', 'the database')
@@ -55,6 +60,7 @@ does --raw with everything; CSV turns fields that are absent into null.`,
     .option('--replace', 'remove what is there and not in the input')
     .option('--max-changes <LIMIT>', 'refuse more changes than 5% of what is there, or than so many', parseChangeLimit)
     .option('--raw', 'byte keys and values in hexadecimal')
+    .option('--car <FILE>', 'bring a replica to the state in this archive; - is standard input')
     .option(...JSON_OPTION)
     .action((dir: string, file: string | undefined, options: ImportCommandOptions) =>
       importFile(cli, dir, file, options),
@@ -67,6 +73,10 @@ async function importFile(
   file: string | undefined,
   options: ImportCommandOptions,
 ): Promise<void> {
+  if (options.car !== undefined) {
+    assertOnlyCar(options, ['collection', 'key', 'types', 'format', 'replace', 'maxChanges', 'raw'], file)
+    return await importCarInto(cli, dir, options.car, options)
+  }
   assertOnlyRaw(options, ['collection', 'key', 'types', 'format'])
   await writing(dir, async (db) => {
     const input = await openInput(cli, file)

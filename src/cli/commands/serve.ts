@@ -3,10 +3,14 @@ import type { Command } from 'commander'
 import { collect } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand, type JsonOption } from '../command.ts'
+import { DHT_OPTION, type DiscoveryCommandOptions, LAN_OPTION } from '../discovery.ts'
 import type { Served } from '../serving.ts'
 
-export interface ServeCommandOptions extends JsonOption {
+export interface ServeCommandOptions extends JsonOption, DiscoveryCommandOptions {
   readonly listen?: readonly string[]
+  readonly relay?: true
+  readonly http?: string | true
+  readonly httpName?: readonly string[]
 }
 
 export function addServe(program: Command, cli: Cli): void {
@@ -19,8 +23,15 @@ Prints "serving ADDRESS" for each database, and "announced NAME @SEQUENCE ROOT" 
 signed root. Only what is published is served.
 Addresses hold the network identity of the machine, which is kept in the first DIR: keep that one first.
 Without --listen it is reached from this machine only, at a port that follows from that identity and stays
-the same. To be reached from others: --listen /ip4/0.0.0.0/tcp/4001.`,
-    examples: ['serve cities', 'serve cities copy-of-another --listen /ip4/0.0.0.0/tcp/4001'],
+the same. To be reached from others: --listen /ip4/0.0.0.0/tcp/4001.
+With --http it speaks HTTP, too, and prints a URL for each database: replicas pull from it as from any peer,
+and IPFS tools read it as a trustless gateway. It answers to addresses, to localhost, and to each --http-name.
+It speaks no TLS: for https put a server in front that does.`,
+    examples: [
+      'serve cities',
+      'serve cities copy-of-another --listen /ip4/0.0.0.0/tcp/4001',
+      'serve cities --http 0.0.0.0:8080 --http-name data.example.org',
+    ],
   })
     .argument('<DIR...>', 'databases and replicas')
     .option(
@@ -28,6 +39,11 @@ the same. To be reached from others: --listen /ip4/0.0.0.0/tcp/4001.`,
       'where to listen; may be repeated (default: loopback, always the same port)',
       collect,
     )
+    .option('--http [HOST:PORT]', 'serve over HTTP as well (default: loopback, always the same port)')
+    .option('--http-name <NAME>', 'a host name under which others reach it over HTTP; may be repeated', collect)
+    .option(...LAN_OPTION)
+    .option(...DHT_OPTION)
+    .option('--relay', 'relay for peers that cannot be dialled, within limits, until they reach each other directly')
     .option('--json', 'print one JSON to a line for each event')
     .action((dirs: readonly string[], options: ServeCommandOptions) => serve(cli, dirs, options))
 }

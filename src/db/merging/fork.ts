@@ -13,6 +13,7 @@ import {
   AUTHOR,
   BASES,
   CHAIN,
+  DELIVERED,
   encodeText,
   FLOOR,
   FORKING,
@@ -96,7 +97,9 @@ export async function adoptMeta(
   fork: { readonly author: Uint8Array; readonly name: string; readonly peers: readonly string[] },
 ): Promise<Map<string, Uint8Array | null>> {
   const meta = new Map<string, Uint8Array | null>()
-  for (const name of [PUBLISHED, CHAIN, FLOOR, INVALID, ROTATIONS, PEERS, FORKING, LOG_LENGTH]) meta.set(name, null)
+  for (const name of [PUBLISHED, CHAIN, FLOOR, INVALID, ROTATIONS, PEERS, FORKING, DELIVERED, LOG_LENGTH]) {
+    meta.set(name, null)
+  }
   for (let position = await replica.state.logLength(); position-- > 0;) meta.set(logName(position), null)
   for (const [name, value] of await forkMeta(replica, await replica.snapshot(), fork)) meta.set(name, value)
   return meta

@@ -3,9 +3,12 @@
  * tree is malformed is reported and passed over, since the author's next one may be good. A fork of the author's chain
  * ends it: nothing that peers may still show could be taken.
  */
+import { equalBytes } from '../../bytes.ts'
 import { CoppiceError, isCoppiceError } from '../../errors.ts'
 import type { PeerDialer } from '../../sync/index.ts'
-import { Puller, type PullOptions, type PullResult } from './puller.ts'
+import { Puller, type PullResult } from './puller.ts'
+import type { PullOptions } from './pursuit.ts'
+import type { Dialing } from './dialing.ts'
 import type { DatabaseState } from '../state.ts'
 
 export interface FollowOptions extends PullOptions {
@@ -17,6 +20,7 @@ export interface FollowOptions extends PullOptions {
 export interface Following {
   readonly state: DatabaseState
   dialers(): Promise<readonly PeerDialer[]>
+  readonly network?: Dialing | undefined
   /** Runs a pull while nothing else of the replica does. */
   exclusively<R>(work: () => Promise<R>, signal: AbortSignal): Promise<R>
 }
@@ -73,7 +77,7 @@ class Follower {
   async *connected(): AsyncGenerator<PullResult, void, undefined> {
     const { signal } = this.#options
     const { clock } = this.#following.state
-    const puller = new Puller(this.#following.state, await this.#following.dialers())
+    const puller = new Puller(this.#following.state, await this.#following.dialers(), this.#following.network)
     const connectedAt = clock.now()
     // Also while whoever iterates is busy with a result, or never comes back.
     const onAbort = (): void => void puller.close()
@@ -85,6 +89,8 @@ class Follower {
           this.#isFirst = false
           yield result
         }
+        // The author published on: what is known to be there is not waited for.
+        if (result !== undefined && !result.isFallback && !equalBytes(result.to.link, result.newest.link)) continue
         await puller.waitForNews(WAIT_MS, signal)
       } while (puller.isConnected && clock.now() - connectedAt < RECONNECT_MS)
     } finally {

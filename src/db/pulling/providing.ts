@@ -1,50 +1,85 @@
-/** A database or a replica as a provider serves it: the signed root it announces, and word of the next one. */
+/**
+ * A database or a replica as a provider serves it: the signed root it announces, word of the next one, and which trees
+ * are served. A replica passes on what is complete of the tree that it fetches (protocol.md, 9).
+ */
 import { equalBytes } from '../../bytes.ts'
-import { isCoppiceError } from '../../errors.ts'
-import type { Link } from '../../link.ts'
+import { comparePositions, type SignedRoot } from '../../pointer/index.ts'
 import type { ProviderOptions } from '../../sync/index.ts'
 import { PUBLISHED } from '../meta.ts'
+import { rootId } from '../roots/announced.ts'
 import { decodeOwn } from '../roots/signed-log.ts'
-import type { Snapshot } from '../snapshot.ts'
+import { readStanding } from '../roots/standing.ts'
 import type { DatabaseState } from '../state.ts'
+import { ServedWindow, type WindowOptions } from './served-window.ts'
 
-/** What is announced is what the store says, so that roots which other processes publish or pull are served too. */
+export interface ProvidingOptions {
+  readonly window?: WindowOptions | undefined
+  /** Ends the leases of the window, which are given back in time, too, where there is one. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** @throws {RangeError} for a window out of bounds. */
 export function providerOptions(
   state: DatabaseState,
-): Pick<ProviderOptions, 'author' | 'name' | 'store' | 'newest' | 'changed'> {
+  options: ProvidingOptions = {},
+): Pick<ProviderOptions, 'author' | 'name' | 'store' | 'newest' | 'serves' | 'changed'> {
   const { author, name, store } = state
-  let last: Snapshot | undefined
-  /** The state, which is not collected as long as somebody refers to it. A damaged one is served as far as it goes. */
-  const keepState = async (root: Link): Promise<Snapshot | undefined> => {
-    if (last !== undefined && equalBytes(last.tree.ref.root, root)) return last
-    try {
-      last = await state.at(root)
-      return last
-    } catch (error) {
-      if (isCoppiceError(error)) return undefined
-      throw error
-    }
-  }
+  const { signal } = options
+  const ends = signal && AbortSignal.any([signal, state.closing])
+  const window = new ServedWindow(state, options.window ?? {}, ends)
   return {
     author,
     name,
     store,
     newest: async () => {
-      let signedRoot = await store.getMeta(PUBLISHED)
-      while (signedRoot !== undefined) {
-        const { link, payload } = decodeOwn(signedRoot)
-        const kept = await keepState(payload.root)
-        const now = await store.getMeta(PUBLISHED)
-        // Collection keeps what is published while it runs: what still is was leased in time.
-        if (now !== undefined && equalBytes(now, signedRoot)) {
-          return { signedRoot, id: { payload: link, epoch: payload.epoch, sequence: payload.sequence }, kept }
-        }
-        signedRoot = now
-      }
-      return undefined
+      const published = await window.newest()
+      const fetching = await rootBeingFetched(state, published)
+      const signedRoot = fetching ?? published
+      const id = rootId(signedRoot)
+      if (signedRoot === undefined || id === null) return undefined
+      return { signedRoot: signedRoot.bytes, id, isPartial: fetching !== undefined }
+    },
+    serves: async (root) => {
+      if (await window.serves(root)) return true
+      const fetching = await rootBeingFetched(state, await window.newest())
+      return fetching !== undefined && equalBytes(fetching.payload.root, root)
     },
     changed: async (signal) => {
-      await state.changed(PUBLISHED, await store.getMeta(PUBLISHED), signal)
+      const before = await announced(state)
+      await state.waitUntil(async () => {
+        const now = await announced(state)
+        return now.isPartial !== before.isPartial || !isSame(now.signedRoot, before.signedRoot)
+      }, signal)
     },
   }
+}
+
+/**
+ * The root above the published one of which parts are here: while this handle fetches it; and as long as nothing else is
+ * complete, whoever fetches it. Otherwise the complete one is worth more to others, if peers do not have the newer one.
+ */
+async function rootBeingFetched(
+  state: DatabaseState,
+  published: SignedRoot | undefined,
+): Promise<SignedRoot | undefined> {
+  const { fetching } = state
+  if (fetching !== undefined) {
+    return published === undefined || comparePositions(fetching.payload, published.payload) > 0 ? fetching : undefined
+  }
+  if (published !== undefined) return undefined
+  const { newest, invalid } = await readStanding(state)
+  return invalid === undefined ? newest : undefined
+}
+
+/** What a provider would announce now, without a look at its tree. */
+async function announced(
+  state: DatabaseState,
+): Promise<{ readonly signedRoot: Uint8Array | undefined; readonly isPartial: boolean }> {
+  const bytes = await state.store.getMeta(PUBLISHED)
+  const fetching = await rootBeingFetched(state, bytes === undefined ? undefined : decodeOwn(bytes))
+  return { signedRoot: fetching?.bytes ?? bytes, isPartial: fetching !== undefined }
+}
+
+function isSame(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a, b)
 }

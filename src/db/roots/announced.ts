@@ -1,6 +1,7 @@
 /** What a peer's session says of the root it announces, against a signed root of our own. */
 import { equalBytes } from '../../bytes.ts'
 import { isCoppiceError } from '../../errors.ts'
+import type { Link } from '../../link.ts'
 import { decodeSignedRoot, type SignedRoot } from '../../pointer/index.ts'
 import type { RootId, Session } from '../../sync/index.ts'
 
@@ -20,6 +21,18 @@ export function announces(session: Session, have: RootId | null, target: SignedR
     return equalBytes(decodeSignedRoot(announced).link, target.link)
   } catch (error) {
     if (isCoppiceError(error, 'SIGNED_ROOT_INVALID')) return false
+    throw error
+  }
+}
+
+/** The tree of the root that the peer has announced; undefined where it announced none that can be read. */
+export function rootShownBy({ announced }: Session): Link | undefined {
+  if (announced === undefined) return undefined
+  try {
+    const root = decodeSignedRoot(announced)
+    return root.state === 'newer-format' ? undefined : root.payload.root
+  } catch (error) {
+    if (isCoppiceError(error, 'SIGNED_ROOT_INVALID')) return undefined
     throw error
   }
 }

@@ -18,6 +18,7 @@ import { readBases } from '../merging/merge-base.ts'
 import {
   BASES,
   CHAIN,
+  DELIVERED,
   FLOOR,
   INVALID,
   LOG_LENGTH,
@@ -76,6 +77,7 @@ class MetaChecker {
       const isReplica = (await store.getMeta(PEERS)) !== undefined
       this.#require(FLOOR, !isReplica || reaches(floor?.accepted?.root, published), PUBLISHED)
     }
+    await this.#decode(DELIVERED, (bytes) => this.#own(bytes, authority))
     await this.#try(BASES, () => readBases(store))
     await this.#try(ORIGIN, () => readOrigin(store))
     await this.#try(PINS, () => readPins(store))

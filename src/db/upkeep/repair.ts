@@ -30,7 +30,7 @@ import {
   type RootId,
   type Session,
 } from '../../sync/index.ts'
-import { announces, rootId } from '../roots/announced.ts'
+import { announces, rootId, rootShownBy } from '../roots/announced.ts'
 import { type HeldState, heldStates } from './held-states.ts'
 import { PUBLISHED } from '../meta.ts'
 import { providerOptions } from '../pulling/providing.ts'
@@ -186,6 +186,7 @@ class Repairer {
     const { signal, onProgress } = this.#options
     const sessions = (await this.#connect()).filter((session) => session.isOpen)
     const target = { ...held.ref, signedRoot: held.signed?.bytes ?? EMPTY_BYTES }
+    const published = await this.#published()
     try {
       const report = await fetchTree(target, sessions, await this.#storeFor(held), {
         clock,
@@ -193,6 +194,8 @@ class Repairer {
         signal,
         onProgress,
         holds: (session) => held.signed !== undefined && announces(session, this.#have, held.signed),
+        // Peers answer questions about recent trees only, with whatever is recorded there: older states are parts of those, mostly.
+        named: (session) => rootShownBy(session) ?? published?.payload.root,
         absent: this.#asked.size === 0 ? this.#unreached : [],
         onLost: (links) => this.#state.log('repair: %d blocks are with no peer', links.length),
       })
@@ -208,12 +211,12 @@ class Repairer {
   /** Every peer may be the one that has what the others lack, so each is waited for. */
   async #connect(): Promise<readonly Session[]> {
     if (this.#sessions !== undefined) return this.#sessions
-    const { author, name, clock } = this.#state
+    const { author, name, clock, packings } = this.#state
     const { signal, sources = [] } = this.#options
     this.#have = rootId(await this.#published())
     const hello = { author, name, have: this.#have }
     const dialers = [...(await this.#dialers()), ...sources.map((source) => sourceDialer(this.#state, source))]
-    const opened = await openSessions(dialers, hello, { clock, signal, stragglerMs: Infinity })
+    const opened = await openSessions(dialers, hello, { clock, signal, packings, stragglerMs: Infinity })
     this.#unreached = opened.failed
     this.#sessions = opened.sessions
     return opened.sessions
@@ -278,7 +281,9 @@ function sourceDialer({ author, name, clock }: DatabaseState, source: RepairSour
     author,
     name,
     newest: isSame ? options.newest : () => undefined,
+    serves: () => true,
     store: {
+      get: (link) => store.get(link),
       getMany: (links) => store.getMany(links),
       getComplete: async (link) => (await unlessCorrupt(() => store.getComplete(link))) ?? unrecorded(link),
     },

@@ -1,0 +1,27 @@
+/** Whom to ask, on the command line: what `clone`, `pull` and `follow` have in common. Loads nothing. */
+import { collect } from './arguments.ts'
+import type { JsonOption } from './command.ts'
+import type { DiscoveryCommandOptions } from './discovery.ts'
+import { PEER_EXAMPLE } from './peers.ts'
+
+export interface PullCommandOptions extends JsonOption, DiscoveryCommandOptions {
+  readonly peer?: readonly string[]
+}
+
+type RepeatedOption = readonly [flags: string, description: string, parse: typeof collect]
+
+export const PEER_OPTION: RepeatedOption = [
+  '--peer <PEER>',
+  'ask this peer from now on, instead of those stored; may be repeated',
+  collect,
+]
+
+export const LISTEN_OPTION: RepeatedOption = [
+  '--listen <MULTIADDR>',
+  'where to serve it, as with coppice serve; may be repeated',
+  collect,
+]
+
+export const PEER_NOTES: string = `
+A PEER is a multiaddr such as ${PEER_EXAMPLE}, the URL of a mirror (coppice export
+--static) or gateway, or an address of the database with such peers in it (coppice:...?peer=...), as coppice serve prints it.`
