@@ -1,7 +1,7 @@
 /**
  * How bytes are made shorter on their way: zstd where the runtime has it (Node), deflate where browsers must read. Whoever
  * unpacks has an exact length in mind and trusts the packed bytes for nothing: no more than that is ever made, and no
- * dictionary, window or second frame is taken from them (protocol.md, 13).
+ * dictionary, window or second frame is taken from them (protocol.md, 15).
  */
 import type { MaybePromise } from './maybe-promise.ts'
 

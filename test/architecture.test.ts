@@ -29,8 +29,27 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   formats: ['store', 'prolly', 'pointer', 'sync'],
   net: ['store', 'prolly', 'pointer', 'sync'],
   directory: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync'],
-  transfer: ['store', 'prolly', 'pointer', 'sync', 'db', 'formats'],
-  index: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync', 'db', 'formats', 'transfer', 'net', 'directory'],
+  http: ['sync'],
+  mirror: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync', 'db', 'directory', 'http'],
+  car: ['store', 'unixfs', 'prolly', 'pointer', 'sync'],
+  gateway: ['store', 'unixfs', 'prolly', 'pointer', 'sync', 'car', 'http', 'mirror'],
+  transfer: ['store', 'prolly', 'pointer', 'sync', 'db', 'formats', 'car'],
+  index: [
+    'store',
+    'store/lmdb',
+    'prolly',
+    'pointer',
+    'sync',
+    'db',
+    'formats',
+    'transfer',
+    'net',
+    'directory',
+    'http',
+    'mirror',
+    'car',
+    'gateway',
+  ],
   cli: [
     'store',
     'store/lmdb',
@@ -43,6 +62,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'transfer',
     'net',
     'directory',
+    'mirror',
+    'car',
     'index',
   ],
   'store/lmdb': ['store'],
@@ -50,10 +71,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** The files that put the parts together: the only ones beside cli/ that know them all. */
-const COMPOSITION = ['index.ts', 'local.ts', 'serve.ts', 'surroundings.ts']
+const COMPOSITION = [
+  'index.ts',
+  'lazy-network.ts',
+  'local.ts',
+  'peer-addresses.ts',
+  'serve-http.ts',
+  'serve.ts',
+  'surroundings.ts',
+]
 
 /** Parts that run in browsers: no value is imported from a builtin module there. */
-const PORTABLE = ['leaf', 'unixfs', 'prolly', 'pointer', 'proof', 'sync', 'db', 'store', 'store/interface']
+const PORTABLE = ['leaf', 'unixfs', 'prolly', 'pointer', 'proof', 'sync', 'db', 'car', 'store', 'store/interface']
 
 /** Packages that only one part may name. */
 const PACKAGE_OWNERS: readonly [pattern: RegExp, owner: string][] = [
@@ -61,6 +90,7 @@ const PACKAGE_OWNERS: readonly [pattern: RegExp, owner: string][] = [
   [/^lmdb$/, 'store/lmdb'],
   [/^commander$/, 'cli'],
   [/^csv-/, 'formats'],
+  [/^@ipld\/car/, 'car'],
 ]
 
 const LAZY_PACKAGES = /\/node_modules\/(libp2p|@libp2p|@chainsafe|lmdb|@lmdb)\//

@@ -5,19 +5,9 @@ import * as assert from 'uvu/assert'
 import * as native from '../src/bytes.ts'
 import * as nativeHash from '../src/sha256.ts'
 import { assertProperty } from './support/property.ts'
+import { withoutNode } from './support/without-node.ts'
 
 const test = suite('portable')
-
-/** A module as it is where there is neither Buffer nor a builtin module. */
-async function withoutNode<T>(module: string): Promise<T> {
-  const { Buffer, process } = globalThis
-  try {
-    Object.assign(globalThis, { Buffer: undefined, process: undefined })
-    return (await import(`../src/${module}?portable`)) as T
-  } finally {
-    Object.assign(globalThis, { Buffer, process })
-  }
-}
 
 const portable = await withoutNode<typeof native>('bytes.ts')
 const portableHash = await withoutNode<typeof nativeHash>('sha256.ts')

@@ -184,11 +184,12 @@ const REASONS: Readonly<Record<string, string>> = {
   ENETUNREACH: 'no route to the network',
   ENOTFOUND: 'the host name does not resolve',
   EAI_AGAIN: 'the host name does not resolve now',
+  EPROTO: 'no TLS is spoken there: is it http?',
 }
 
 function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
   if (!(error instanceof Error)) return escapeText(String(error))
   const code = 'code' in error ? String(error.code) : ''
-  return `cannot be reached: ${REASONS[code] ?? escapeText(error.message)}`
+  return REASONS[code] ?? escapeText(error.message)
 }

@@ -100,7 +100,7 @@ export class MirrorSession extends HttpSession {
   /** False where there is no mirror. */
   async open(signal: AbortSignal): Promise<boolean> {
     const shown = await this.#readRootFile(signal)
-    if (shown === 'busy') throw this.client.fault('busy', 'is busy')
+    if (shown === 'busy') throw this.client.fault('busy', 'answers that it is busy (429 or 5xx); try again later')
     if (shown === 'absent') return false
     const newest = decodeShown(this.#newest)
     const { have } = this.#hello

@@ -88,19 +88,20 @@ function encodeEntry({ id, bytes, coding, blocks, batches, sequence }: PackEntry
 /** @throws {CoppiceError} `PEER_PROTOCOL`; `FORMAT_NEWER` for a later version. */
 export function decodeRootFile(bytes: Uint8Array): RootFile {
   const reader = new CborReader(bytes, (message, offset) => {
-    return new CoppiceError('PEER_PROTOCOL', `root file: ${message} (at byte ${offset})`, { details: { offset } })
+    const got = `root: expected the root file of a mirror, got another file (${message}, at byte ${offset})`
+    return new CoppiceError('PEER_PROTOCOL', got, { details: { offset } })
   })
-  const items = reader.array('root file', 2, 32)
+  const items = reader.array('elements', 2, 32)
   if (reader.text('magic', MAGIC.length) !== MAGIC) reader.fail(`magic: expected ${MAGIC}`)
   const version = reader.uint('version', 1, Number.MAX_SAFE_INTEGER)
   if (version !== VERSION) {
     throw new CoppiceError('FORMAT_NEWER', `root file: expected version ${VERSION}, got ${version}; upgrade coppice`)
   }
-  if (items !== 5) reader.fail(`root file: expected 5 elements, got ${items}`)
+  if (items !== 5) reader.fail(`elements: expected 5, got ${items}`)
   const roots = list(reader, 'roots', 1, ROOTS_MAX, () => readRoot(reader))
   const packs = list(reader, 'packs', 0, PACKS_MAX, () => readEntry(reader))
   const attachments = list(reader, 'attachments', 0, ATTACHMENTS_MAX, () => readAttachment(reader))
-  reader.end('root file')
+  reader.end('elements')
   for (const root of roots) {
     if (root.packs.some((pack) => pack >= packs.length)) reader.fail(`packs of a root: expected below ${packs.length}`)
   }

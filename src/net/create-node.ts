@@ -1,5 +1,6 @@
 /** Starts nodes: checks the options, puts libp2p together, and adds the kinds of discovery and relaying that were asked for. */
 import type { Multiaddr } from '@multiformats/multiaddr'
+import { listenReason } from '../listen-error.ts'
 import { CoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
 import { isRelayed, parseDialAddress, parseListenAddress, peerIdOf } from './address.ts'
@@ -140,13 +141,7 @@ async function startDht({ libp2p, guard, dht: service }: Libp2pParts, bootstrap:
 /** libp2p joins the reasons of all its listeners into one text. */
 function listenError(listen: readonly string[], error: unknown): CoppiceError {
   const text = error instanceof Error ? error.message : String(error)
-  const reasons: readonly (readonly [string, string])[] = [
-    ['EADDRINUSE', 'the port is in use'],
-    ['EADDRNOTAVAIL', 'not an address of this machine'],
-    ['EACCES', 'not permitted; ports below 1024 are reserved'],
-    ['ENOTFOUND', 'the host name does not resolve'],
-  ]
-  const reason = reasons.find(([code]) => text.includes(code))?.[1] ?? text
+  const reason = listenReason(text)
   return new CoppiceError('LISTEN_FAILED', `cannot listen on ${listen.join(', ')}: ${reason}`, {
     cause: error,
     details: { addresses: listen, reason },

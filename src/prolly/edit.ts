@@ -107,9 +107,11 @@ export interface EditBounds {
   readonly lower: Uint8Array | undefined
   readonly last: Uint8Array | undefined
   readonly level: number
+  /** The first edit that changes nothing ends the walk: what it would read further on is for nothing. */
+  readonly isStrict: boolean
 }
 
-export const EVERYWHERE: EditBounds = { lower: undefined, last: undefined, level: Infinity }
+export const EVERYWHERE: EditBounds = { lower: undefined, last: undefined, level: Infinity, isStrict: false }
 
 /** A node on the way from the root to where the walk is, and its first entry that is not yet in the new tree. */
 interface Step {
@@ -123,8 +125,6 @@ interface Step {
 
 /** Walks the old tree from left to right in one loop, which waits for nothing that is at hand. */
 export class Editor {
-  /** Edits that changed nothing: rows that were so already. */
-  idleEdits = 0
   readonly #tree: Tree
   readonly #source: SortedSource<Edit<Value>>
   readonly #writer: TreeWriter
@@ -149,7 +149,8 @@ export class Editor {
     this.#signal = signal
   }
 
-  async run(): Promise<void> {
+  /** False where it ended early, at an edit that changes nothing. */
+  async run(): Promise<boolean> {
     const writer = this.#writer
     this.#edit = await this.#source.next()
     this.#enter(this.#tree.ref.root, await this.#tree.nodes.get(this.#tree.ref.root), true, true)
@@ -162,6 +163,7 @@ export class Editor {
         step.index = end
         const edit = this.#edit
         if (edit !== undefined && (end < node.length || step.isRightmost)) {
+          if (this.#bounds.isStrict && isIdle(edit, step)) return false
           const written = this.#apply(edit, step)
           if (written instanceof Promise) await written
           const next = this.#source.next()
@@ -185,6 +187,7 @@ export class Editor {
       const pending = writer.takePending()
       if (pending !== undefined) await pending
     }
+    return true
   }
 
   #enter(link: Link, node: Node, isRightmost: boolean, isLeftEdge: boolean): void {
@@ -220,9 +223,8 @@ export class Editor {
   /** Writes the row of `edit`, which stands before row `index` of the leaf or takes its place. */
   #apply({ key, value }: Edit<Value>, step: Step): MaybePromise<void> {
     const { node: leaf, index } = step
-    const isPresent = index < leaf.length && leaf.compareKey(index, key) === 0
+    const isPresent = holdsKey(step, key)
     if (isPresent) step.index++
-    if (value === null ? !isPresent : isPresent && equalValues(leaf.value(index), value)) this.idleEdits++
     if (value === null) return
     if (isFileSized(value)) return this.#writer.appendFile(key, value, this.#signal)
     if (isPresent && isHeldValue(leaf, index, value)) this.#writer.copyRows(leaf, index, index + 1)
@@ -235,6 +237,17 @@ export class Editor {
     const at = node.lowerBound(this.#edit.key, index)
     return at === node.length && node.level > 0 && isRightmost ? node.length - 1 : at
   }
+}
+
+/** Whether the next row of the leaf has that key. */
+function holdsKey({ node, index }: Step, key: Uint8Array): boolean {
+  return index < node.length && node.compareKey(index, key) === 0
+}
+
+/** Whether the row of the edit is so already. */
+function isIdle({ key, value }: Edit<Value>, step: Step): boolean {
+  if (!holdsKey(step, key)) return value === null
+  return value !== null && equalValues(step.node.value(step.index), value)
 }
 
 /** The first index whose key is above `key`. */

@@ -28,7 +28,7 @@ export { type Entry, equalValues, isValueRef, Node, type Value, type ValueRef } 
 export { NODE_CACHE_BYTES, NodeReader } from './node-reader.ts'
 export { keyAfter, type KeyRange } from './range.ts'
 export { isSameValue } from './same-value.ts'
-export { type Rebuilt, rebuildSubtree } from './rebuild.ts'
+export { rebuildSubtree } from './rebuild.ts'
 export { type LeafRows, RowIterator } from './row-iterator.ts'
 export type { Keyed, Source } from './sorted-source.ts'
 export { type ScanOptions, type StreamOptions, Tree } from './tree.ts'

@@ -13,16 +13,11 @@ import type { Tree } from './tree.ts'
 import { type BlockSink, TreeWriter } from './tree-writer.ts'
 import type { NodeClaim } from './verify.ts'
 
-export interface Rebuilt {
-  /** Undefined where the rows do not come to one node of the level that was claimed. */
-  readonly root: Link | undefined
-  /** Edits that changed nothing: no honest difference of two trees has one. */
-  readonly idleEdits: number
-}
-
 /**
  * Rebuilds the subtree at the place of `claim`, or with the claim of a root the whole tree, from the rows of `base` and `edits` within its
  * bounds (lower < key <= last; of the rightmost, all above lower). Whoever compares the link knows whether the edits are right.
+ * Undefined where the rows do not come to one node of the level that was claimed, or an edit changes nothing, as none of an honest
+ * difference does: at the first one it ends.
  * The sink gets the nodes that `base` does not have at the same place; reads follow the edits, as those of `editTree`.
  * @throws {CoppiceError} as `editTree`, and whatever the sink throws: it may bound what a rebuild costs.
  */
@@ -32,19 +27,19 @@ export async function rebuildSubtree(
   edits: Source<Edit<Value>>,
   sink: BlockSink,
   options: WriteOptions = {},
-): Promise<Rebuilt> {
+): Promise<Link | undefined> {
   const { level, lower, rightmost } = claim
   const writer = new TreeWriter(sink, options.format ?? FORMAT_1)
   const source = new SortedSource(edits)
-  const bounds = level === undefined ? EVERYWHERE : { lower, last: rightmost ? undefined : claim.last, level }
+  const place = level === undefined ? EVERYWHERE : { lower, last: rightmost ? undefined : claim.last, level }
   try {
-    const editor = new Editor(base, source, writer, bounds, options.signal)
-    await editor.run()
+    const editor = new Editor(base, source, writer, { ...place, isStrict: true }, options.signal)
+    if (!(await editor.run())) return undefined
     const made =
       level === undefined
         ? await writer.finish((child) => lowestRoot(base.nodes, child))
         : await writer.finishSubtree(level, rightmost)
-    return { root: made?.root, idleEdits: editor.idleEdits }
+    return made?.root
   } finally {
     await source.close()
   }

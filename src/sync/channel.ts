@@ -19,6 +19,8 @@ export function assertFrame(frame: Uint8Array): void {
 export interface Channel {
   /** The peer as its users name it: a libp2p peer id, or a test's label. For reports; never parsed. */
   readonly peer: string
+  /** Whether it leads through a relay, which others pay for: small talk only, no data (protocol.md, 14). Absent: it does not. */
+  readonly isLimited?: boolean
   /**
    * Sends one frame of 1..FRAME_BYTES_MAX bytes and takes them over: they must not change afterwards. Frames leave in
    * the order of the calls. Resolves when the channel takes more (back-pressure), not when the peer has it; awaiting

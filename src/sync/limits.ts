@@ -26,8 +26,11 @@ export const RANGE_BLOCKS_MAX = 1024
 export const RANGE_READS_MAX: number = 4 * RANGE_BLOCKS_MAX
 /** Rows of a patch's answer: as many as fit 1 MiB where each has 64 bytes. */
 export const PATCH_ROWS_MAX: number = 16 * 1024
-/** A page of a patch with so many rows is no crumb, however few bytes they have. */
-export const PATCH_PAGE_ROWS_GOOD = 256
+/**
+ * A page of a patch with so many rows is no crumb, however few bytes they have: one that ends because of the nodes read for it
+ * (PATCH_NODES_PER_PAGE) has 1,300 where a tree has a thousand million.
+ */
+export const PATCH_PAGE_ROWS_GOOD = 1024
 /** Addresses that a puller says of itself, and that a provider gives. */
 export const ADDRESSES_OWN_MAX = 8
 export const ADDRESSES_GIVEN_MAX = 32
@@ -73,7 +76,7 @@ export const SPARED_DEBT_MS = 5_000
 export const HAVE_PAUSE_MS_MIN = 250
 export const HAVE_PAUSE_MS_MAX = 1_000
 /** Subtrees one such question is about. */
-export const HAVE_LINKS = 256
+export const HAVE_LINKS = 128
 /** A peer that has parts of the tree is waited for this long to get more of it, where nobody else is left. */
 export const PARTIAL_PATIENCE_MS = 30_000
 
@@ -90,6 +93,8 @@ export const NO_NEWS_PAUSE_MS = 5_000
 export const WRITE_BYTES_MAX: number = 2 * 1024 * 1024
 /** Blocks and answers handled before other tasks of the process get a turn. */
 export const BYTES_PER_TURN: number = 1024 * 1024
+/** What a request counts besides the data of its answer: 256 lookups that come to nothing take some ms. */
+export const REQUEST_WORK_BYTES: number = 64 * 1024
 /** Blocks known to be missing and waiting to be asked for: enough for two requests of several peers. */
 export const READY_BLOCKS_MAX = 4096
 /**
@@ -108,9 +113,12 @@ export const SCATTERED_NODES_MAX = 2048
 /** Answers being read from the store at once, over all channels, and channels waiting for their turn at it. */
 export const ANSWERS_AT_ONCE = 4
 export const ANSWERS_WAITING_MAX = 256
-/** Pages of patches are made one at a time: each reads many nodes for its few bytes. */
+/**
+ * Pages of patches are made one at a time: each reads many nodes for its few bytes, half a second of work at most. So many wait that the
+ * last is answered within a puller's patience; who is told to come later finds the page made.
+ */
 export const PATCHES_AT_ONCE = 1
-export const PATCHES_WAITING_MAX = 64
+export const PATCHES_WAITING_MAX = 16
 /**
  * Nodes read for a page of a patch before it ends, some 30 MB. 1,000 rows that are changed here and there in a million take
  * 2,900, in ten million 4,200. Twice as many without a row, and the patch is refused.

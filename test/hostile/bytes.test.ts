@@ -33,9 +33,11 @@ test.before(async () => {
   server = await createNode({ peerKey: new Uint8Array(32).fill(1), listen: ['/ip4/127.0.0.1/tcp/0'] })
   honest = await createNode({ peerKey: new Uint8Array(32).fill(2) })
   const settings = { listen: [], announce: [], connectionsMax: 100 }
-  hostile = await createLibp2pNode({ ...settings, peerKey: new Uint8Array(32).fill(3) })
+  const parts = await createLibp2pNode({ ...settings, peerKey: new Uint8Array(32).fill(3) })
+  hostile = parts.libp2p
   await hostile.start()
   ;[address = ''] = server.addresses()
+  parts.guard.permit(multiaddr(address))
   await server.handle(async (channel) => {
     const test = incoming.shift()
     if (test !== undefined) return test(channel)

@@ -15,9 +15,11 @@ import {
   serveChannel,
   ChannelSession,
 } from '../../src/sync/index.ts'
-import { Frontier, type Want } from '../../src/sync/fetching/frontier.ts'
+import { Frontier } from '../../src/sync/fetching/frontier.ts'
 import { INTERNAL_NODES_MAX, READY_BLOCKS_MAX, SHARED_PLACES_MAX, STRAGGLER_MS } from '../../src/sync/limits.ts'
 import { VerifiedWriter } from '../../src/sync/fetching/verified-writer.ts'
+import type { Want } from '../../src/sync/fetching/wants.ts'
+import { takeBlocks } from '../support/frontier.ts'
 import { createDatabase, DatabaseLab, outcomesOf, text, utf8 } from '../support/database-lab.ts'
 import {
   AUTHOR,
@@ -96,14 +98,14 @@ test('rows that refer to one value which never comes do not fill the memory', as
   const source = await publish(rows, { format: DEEP })
   const store = new CountingStore()
   const writer = new VerifiedWriter(store)
-  const frontier = new Frontier(source.target, writer, DEEP)
+  const frontier = new Frontier(source.target, writer, { format: DEEP })
   let most = 0
   let withheld: Want | undefined
   const lookAhead = (): Promise<void> => frontier.lookAhead(() => Promise.resolve())
   const answer = async (): Promise<boolean> => {
     await lookAhead()
     most = Math.max(most, frontier.rememberedCount)
-    const wants = frontier.take(50, Infinity)
+    const wants = takeBlocks(frontier, 50)
     for (const want of wants) {
       if (linkCodec(want.link) === CODEC_RAW) withheld = want
       else frontier.accept(want, source.store.get(want.link) as Uint8Array)

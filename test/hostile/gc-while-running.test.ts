@@ -30,21 +30,29 @@ const COUNT = 6000
 const key = (i: number): Uint8Array => utf8(String(i).padStart(6, '0'))
 
 /** All rows anew, so that two releases have no leaf in common. */
-async function release(db: Database, number: number, count = COUNT): Promise<void> {
+async function release(db: Database, number: number, count = COUNT, repeat = 1): Promise<void> {
   const edits = Array.from({ length: count }, (_, i): Edit => {
-    const value = `release ${number} `.repeat(i % 300 === 0 ? 120 : 1)
+    const value = `release ${number} `.repeat(i % 300 === 0 ? 120 : repeat)
     return { key: key(i), value: utf8(`${value}${i}`) }
   })
   await db.batch((tx) => tx.apply(edits))
   await db.publish()
 }
 
-async function author(releases: number, store: Store = new MemoryStore(), count = COUNT): Promise<Database> {
+async function author(
+  releases: number,
+  store: Store = new MemoryStore(),
+  count = COUNT,
+  repeat = 1,
+): Promise<Database> {
   const db = await createDatabase({ store })
-  for (let number = 1; number <= releases; number++) await release(db, number, count)
+  for (let number = 1; number <= releases; number++) await release(db, number, count, repeat)
   await forgetUnused()
   return await openDatabase(store)
 }
+
+/** An author whose states take several answers. */
+const largeAuthor = (releases: number): Promise<Database> => author(releases, new MemoryStore(), COUNT, 40)
 
 async function rootOf(db: Database | Replica, sequence: number): Promise<Link> {
   for await (const { signedRoot } of db.log()) {
@@ -183,7 +191,7 @@ test('a server that loses the root all the same says "not here": the peer blames
 
 test('what an interrupted pull has fetched stays, and the next one fetches only the rest', async () => {
   const lab = new DatabaseLab()
-  const db = await author(2)
+  const db = await largeAuthor(2)
   const honest = lab.handlerOf(db)
   const store = new WatchedStore()
   const replica = await lab.replica(db, ['alice'], store)
@@ -348,12 +356,12 @@ test('a damaged state that is to be kept: the block and the state are named, and
 
 test('damage of what is being fetched: recorded parts must be whole, others are fetched again', async () => {
   const lab = new DatabaseLab()
-  const db = await author(1)
+  const db = await largeAuthor(1)
   const store = new WatchedStore()
   const replica = await lab.replica(db, ['alice'], store)
   const honest = lab.handlerOf(db)
   lab.handle('alice', (channel) =>
-    honest(between(channel, (sent) => (sent < 4 ? Promise.resolve() : Promise.reject(new Error('gone'))))),
+    honest(between(channel, (sent) => (sent < 3 ? Promise.resolve() : Promise.reject(new Error('gone'))))),
   )
   await failureOf(replica.pull())
   const [root = new Uint8Array()] = await blocksOf(db.state.store, await rootOf(db, 1))

@@ -210,6 +210,26 @@ test('rows without end: little is taken, blocks come instead, and they are compa
   }
 })
 
+test('rows without end that have next to no bytes: as many as are worth their memory', async () => {
+  for (const pieceRowsMax of [2000, 4000]) {
+    const lab = new Lab()
+    const store = await made.replica()
+    const tiny = patchPeer(lab, 'mallory', made, (answer, { after }) => {
+      const start = after === null ? 0 : Buffer.from(after).readUInt32BE(0) + 1
+      const keys = Array.from({ length: 1000 }, (_, i) => u32be(start + i))
+      return { ...(answer as PatchAnswer), keys, values: keys.map(() => null), isLast: false }
+    })
+    const sizes = { ...PIECES, shareMax: Infinity, pieceRowsMax, wasteBytesMax: 64 * 4000 }
+    const report = await pullBy(lab, made, [tiny], store, { sizes })
+    assert.ok(sameBlocks(made.to, store))
+    assert.is(outcomeOf(report.peers, 'mallory'), 'liar')
+    const pieces = report.patch?.subtreesLeft ?? 0
+    const rows = report.patch?.rows ?? Infinity
+    assert.ok(pieces > 0 && rows <= (pieces + 1) * (pieceRowsMax + 1000), `${rows} rows for ${pieces} subtrees`)
+    assert.ok(rows <= 4000 + 2 * (pieceRowsMax + 1000), `${rows} rows that came to nothing`)
+  }
+})
+
 test('a lie late in a patch costs its subtree; what was honest is kept', async () => {
   const lab = new Lab()
   const store = await made.replica()

@@ -60,7 +60,7 @@ test('an answer that comes after another peer gave it counts as repeated, not as
     return answer
   })
   const quick = lab.tampering('quick', source, async (answer) => {
-    await lab.clock.sleep(60)
+    await lab.clock.sleep(200)
     return answer
   })
   const report = await lab.pull(source, [late, quick], new CountingStore())
@@ -114,15 +114,27 @@ test('each answer just before the patience ends: slow', async () => {
   assert.ok(['slow', 'silent'].includes(outcomeOf(peers) ?? ''))
 })
 
-test('less than the minimum rate, in many small frames: slow', async () => {
+test('less than the minimum rate, in many small frames: a broken protocol, for single blocks', async () => {
   const lab = new Lab()
   const mallory = lab.tampering('mallory', source, async (answer, { links }) => {
     await lab.clock.sleep(800)
     // As few blocks as the protocol allows are still a prefix cut short.
     return links.length === 1 ? answer : { ...answer, blocks: answer.blocks.slice(0, 1) }
   })
-  const peers = await peersOfFailure(lab.pull(source, [mallory], new CountingStore()))
+  const peers = await peersOfFailure(lab.pull(source, [mallory], new CountingStore(), { base: undefined }))
   assert.is(outcomeOf(peers), 'protocol')
+})
+
+test('less than the minimum rate, in ranges cut short: slow', async () => {
+  const lab = new Lab()
+  const mallory = lab.tampering('mallory', source, async (answer) => {
+    await lab.clock.sleep(800)
+    return answer.type === 'range' ? { ...answer, blocks: answer.blocks.slice(0, 1) } : answer
+  })
+  const began = lab.clock.now()
+  const peers = await peersOfFailure(lab.pull(source, [mallory], new CountingStore()))
+  assert.is(outcomeOf(peers), 'slow')
+  assert.ok(lab.clock.now() - began < 20_000, `${lab.clock.now() - began} ms`)
 })
 
 test('one small value per answer: slow', async () => {
@@ -174,9 +186,9 @@ test('gone in the middle: the work goes to the others', async () => {
       await peer.welcome(source.newest.signedRoot)
       let answers = 0
       for await (const request of peer.requests()) {
-        if (request.type !== 'get blocks') continue
+        if (request.type !== 'get blocks' && request.type !== 'get range') continue
         if (++answers === 4) return end === 'close' ? peer.channel.close() : peer.channel.abort(new Error('reset'))
-        await peer.send(peer.honestBlocks(request, source))
+        await peer.send(peer.honest(request, source))
       }
     })
     const report = await lab.pull(source, [mallory, lab.peer('alice', source)], store)
@@ -248,20 +260,23 @@ test('no peer owes more than 2 MiB of answers at any time', async () => {
       await channel.welcome(published.newest.signedRoot)
       const answers: Promise<void>[] = []
       for await (const request of channel.requests()) {
-        if (request.type !== 'get blocks') continue
+        if (request.type !== 'get blocks' && request.type !== 'get range') continue
         owed += request.bytesMax
         owedMax = Math.max(owedMax, owed)
         const answer = async (): Promise<void> => {
           await lab.clock.sleep(50)
-          await channel.send(channel.honestBlocks(request, published))
+          await channel.send(channel.honest(request, published))
           owed -= request.bytesMax
         }
         answers.push(answer())
       }
       await Promise.all(answers)
     })
-    await lab.pull(published, [peer], new CountingStore())
-    assert.is(owedMax, 2 * 1024 * 1024)
+    for (const base of [null, undefined]) {
+      await lab.pull(published, [peer], new CountingStore(), { base })
+      if (base === undefined) assert.is(owedMax, 2 * 1024 * 1024)
+      assert.ok(owedMax <= 2 * 1024 * 1024)
+    }
   }
 })
 

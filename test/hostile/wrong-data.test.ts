@@ -4,9 +4,25 @@ import * as assert from 'uvu/assert'
 import type { CoppiceError } from '../../src/errors.ts'
 import { CODEC_DAG_CBOR, linkTo } from '../../src/link.ts'
 import type { Put } from '../../src/prolly/index.ts'
-import { fetchTree, openSessions, type PeerDialer, type PeerReport, type PullReport } from '../../src/sync/index.ts'
-import { type BlocksAnswer, encodeMessage } from '../../src/sync/wire/index.ts'
-import { AUTHOR, CountingStore, Lab, NAME, type Published, publish, sameBlocks } from '../support/sync-lab.ts'
+import {
+  fetchTree,
+  type FetchOptions,
+  openSessions,
+  type PeerDialer,
+  type PeerReport,
+  type PullReport,
+} from '../../src/sync/index.ts'
+import { encodeMessage } from '../../src/sync/wire/index.ts'
+import {
+  AUTHOR,
+  CountingStore,
+  type DataAnswer,
+  Lab,
+  NAME,
+  type Published,
+  publish,
+  sameBlocks,
+} from '../support/sync-lab.ts'
 import { utf8 } from '../support/tree-sets.ts'
 
 const test = suite('hostile/wrong-data')
@@ -27,66 +43,104 @@ function flipped(bytes: Uint8Array): Uint8Array {
   return out
 }
 
-function changeBlock(answer: BlocksAnswer, at: number, change: (bytes: Uint8Array) => Uint8Array): BlocksAnswer {
+function changeBlock(answer: DataAnswer, at: number, change: (bytes: Uint8Array) => Uint8Array): DataAnswer {
   const blocks = answer.blocks.map((bytes, i) => (i === at && bytes !== null ? change(bytes) : bytes))
   return { ...answer, blocks }
 }
 
 type Tamper = Parameters<Lab['tampering']>[2]
 
-const LIES: Readonly<Record<string, readonly [outcome: PeerReport['outcome'], tamper: Tamper]>> = {
-  'a bit is turned': ['liar', (answer) => changeBlock(answer, answer.blocks.length - 1, flipped)],
-  'a block is cut': ['liar', (answer) => changeBlock(answer, 0, (bytes) => bytes.subarray(1))],
-  'no bytes at all': ['liar', (answer) => changeBlock(answer, 0, () => new Uint8Array(0))],
+/** What becomes of a peer that lies so about single blocks, and about ranges. */
+const LIES: Readonly<
+  Record<string, readonly [blocks: PeerReport['outcome'], range: PeerReport['outcome'], tamper: Tamper]>
+> = {
+  'a bit is turned': ['liar', 'liar', (answer) => changeBlock(answer, answer.blocks.length - 1, flipped)],
+  'a block is cut': ['liar', 'liar', (answer) => changeBlock(answer, 0, (bytes) => bytes.subarray(1))],
+  'no bytes at all': ['liar', 'liar', (answer) => changeBlock(answer, 0, () => new Uint8Array(0))],
   'blocks are swapped': [
+    'liar',
     'liar',
     (answer) => ({ ...answer, blocks: answer.blocks.length < 2 ? answer.blocks : answer.blocks.toReversed() }),
   ],
   'a block of another database': [
     'liar',
+    'liar',
     (answer) => changeBlock(answer, 0, () => Uint8Array.of(0x83, 0x00, 0x80, 0x80)),
   ],
-  'a node beyond 20 KiB': ['liar', (answer) => changeBlock(answer, 0, () => new Uint8Array(20 * 1024 + 1))],
-  'a block beyond 1 MiB': ['liar', (answer) => ({ ...answer, blocks: [new Uint8Array(1024 * 1024 + 1)] })],
+  'a node beyond 20 KiB': ['liar', 'liar', (answer) => ({ ...answer, blocks: [new Uint8Array(20 * 1024 + 1)] })],
+  'a block beyond 1 MiB': ['liar', 'liar', (answer) => ({ ...answer, blocks: [new Uint8Array(1024 * 1024 + 1)] })],
   'a block more than asked for': [
     'protocol',
+    'liar',
     (answer, { links }) => ({ ...answer, blocks: [...links.map(() => null), Uint8Array.of(1)] }),
+  ],
+  'a block twice': [
+    'liar',
+    'liar',
+    (answer) => ({
+      ...answer,
+      blocks: answer.blocks.flatMap((block) => [block, block]).slice(0, answer.blocks.length),
+    }),
+  ],
+  'blocks without end': [
+    'protocol',
+    'protocol',
+    (answer) => ({ ...answer, blocks: [...answer.blocks, ...Array.from({ length: 200 }, () => new Uint8Array(9000))] }),
   ],
   'two blocks of more than the budget together': [
     'protocol',
-    (answer, { links }) =>
-      links.length < 2 ? answer : { ...answer, blocks: [new Uint8Array(600 * 1024), new Uint8Array(600 * 1024)] },
+    'protocol',
+    (answer, { links, bytesMax }) =>
+      links.length < 2 && answer.type === 'blocks'
+        ? answer
+        : { ...answer, blocks: [new Uint8Array(bytesMax * 0.6), new Uint8Array(bytesMax * 0.6)] },
   ],
-  'an answer nobody asked for': ['protocol', (answer) => ({ ...answer, id: answer.id + 1000 })],
-  'a root where blocks were asked for': ['protocol', ({ id }) => ({ type: 'root', id, signedRoot: null })],
-  'a tell': ['protocol', () => encodeMessage({ type: 'tell', signedRoot: Uint8Array.of(1) })],
+  'an answer nobody asked for': ['protocol', 'protocol', (answer) => ({ ...answer, id: answer.id + 1000 })],
+  'a root where blocks were asked for': ['protocol', 'protocol', ({ id }) => ({ type: 'root', id, signedRoot: null })],
+  'a range for single blocks, or the other way round': [
+    'protocol',
+    'protocol',
+    (answer) => ({ ...answer, type: answer.type === 'range' ? 'blocks' : 'range' }),
+  ],
+  'a tell': ['protocol', 'protocol', () => encodeMessage({ type: 'tell', signedRoot: Uint8Array.of(1) })],
   'a second welcome': [
+    'protocol',
     'protocol',
     () => encodeMessage({ type: 'welcome', version: 1, status: 'same', signedRoot: null }),
   ],
-  'a frame that is no message': ['protocol', () => utf8('GET / HTTP/1.1\r\n\r\n')],
-  'an array of 2^53 blocks': ['protocol', () => Uint8Array.from(Buffer.from('8305009b001fffffffffffff', 'hex'))],
-  'a depth bomb': ['protocol', () => new Uint8Array(1024 * 1024).fill(0x81)],
+  'a frame that is no message': ['protocol', 'protocol', () => utf8('GET / HTTP/1.1\r\n\r\n')],
+  'an array of 2^53 blocks': [
+    'protocol',
+    'protocol',
+    ({ type }) => Uint8Array.from(Buffer.from(`83${type === 'range' ? '09' : '05'}009b001fffffffffffff`, 'hex')),
+  ],
+  'a depth bomb': ['protocol', 'protocol', () => new Uint8Array(1024 * 1024).fill(0x81)],
 }
 
-for (const [name, [outcome, tamper]] of Object.entries(LIES)) {
-  test(`${name}: the peer is named, an honest one does its work`, async () => {
-    const lab = new Lab()
-    const store = new CountingStore()
-    const report = await lab.pull(source, [lab.tampering('mallory', source, tamper), lab.peer('alice', source)], store)
-    assertNamed(report, outcome)
-    assert.ok(sameBlocks(source, store))
-  })
+for (const [name, [ofBlocks, ofRange, tamper]] of Object.entries(LIES)) {
+  for (const [kind, outcome, base] of [
+    ['blocks', ofBlocks, undefined],
+    ['range', ofRange, null],
+  ] as const) {
+    test(`${name}, ${kind}: the peer is named, an honest one does its work`, async () => {
+      const lab = new Lab()
+      const store = new CountingStore()
+      const dialers = [lab.tampering('mallory', source, tamper), lab.peer('alice', source)]
+      const report = await lab.pull(source, dialers, store, { base })
+      assertNamed(report, outcome)
+      assert.ok(sameBlocks(source, store))
+    })
 
-  test(`${name}: with nobody else the pull fails, and nothing wrong is kept`, async () => {
-    const lab = new Lab()
-    const store = new CountingStore()
-    const error = await failure(lab, [lab.tampering('mallory', source, tamper)], store)
-    assert.is(error.code, 'NO_PEER_LEFT')
-    assert.is((error.details['peers'] as PeerReport[])[0]?.outcome, outcome)
-    assert.match(error.message, `mallory: ${outcome}`)
-    for (const key of store.written) assert.ok(source.blocks.has(key))
-  })
+    test(`${name}, ${kind}: with nobody else the pull fails, and nothing wrong is kept`, async () => {
+      const lab = new Lab()
+      const store = new CountingStore()
+      const error = await failure(lab, [lab.tampering('mallory', source, tamper)], store, { base })
+      assert.is(error.code, 'NO_PEER_LEFT')
+      assert.is((error.details['peers'] as PeerReport[])[0]?.outcome, outcome)
+      assert.match(error.message, `mallory: ${outcome}`)
+      for (const key of store.written) assert.ok(source.blocks.has(key))
+    })
+  }
 }
 
 test('whoever waits for a liar gets PEER_LIED with its name', async () => {
@@ -169,8 +223,13 @@ function assertNamed(report: PullReport, outcome: PeerReport['outcome']): void {
   assert.is(report.peers.find(({ name }) => name === 'alice')?.outcome, 'used')
 }
 
-function failure(lab: Lab, dialers: readonly PeerDialer[], store: CountingStore): Promise<CoppiceError> {
-  return lab.pull(source, dialers, store).then(
+function failure(
+  lab: Lab,
+  dialers: readonly PeerDialer[],
+  store: CountingStore,
+  options: Partial<FetchOptions> = {},
+): Promise<CoppiceError> {
+  return lab.pull(source, dialers, store, options).then(
     () => Promise.reject(new Error('expected the pull to fail')),
     (error: CoppiceError) => error,
   )

@@ -8,6 +8,7 @@ import type { PullProgress } from '../../src/sync/index.ts'
 import { Frontier } from '../../src/sync/fetching/frontier.ts'
 import { INTERNAL_NODES_MAX } from '../../src/sync/limits.ts'
 import { VerifiedWriter } from '../../src/sync/fetching/verified-writer.ts'
+import { takeBlocks } from '../support/frontier.ts'
 import { childPlace, decodeFileNode, heldLinks, rootPlace, walkFile } from '../../src/unixfs/index.ts'
 import { BlockMap } from '../support/blocks.ts'
 import {
@@ -144,12 +145,12 @@ test('a file of 4 PiB in 6 blocks: neither work nor memory follow its size', asy
   const source = await publishFiles([{ key: utf8('zeros'), value }], blocks)
   assert.is(source.blocks.size, 6)
   const store = new CountingStore()
-  const frontier = new Frontier(source.target, new VerifiedWriter(store), FORMAT_1)
+  const frontier = new Frontier(source.target, new VerifiedWriter(store), { format: FORMAT_1 })
   let most = 0
   for (;;) {
     await frontier.lookAhead(() => Promise.resolve())
     most = Math.max(most, frontier.rememberedCount)
-    const [want] = frontier.take(1, Infinity)
+    const [want] = takeBlocks(frontier, 1)
     if (want === undefined) break
     frontier.accept(want, source.store.get(want.link) as Uint8Array)
   }
@@ -162,10 +163,10 @@ test('few nodes of files are under way at once: each may bring 1024 places', asy
   const blocks = new BlockMap()
   const rows = Array.from({ length: 40 }, (_, i) => ({ key: u32be(i), value: putZeros(blocks, 1024 * MIB - i) }))
   const source = await publishFiles(rows, blocks)
-  const frontier = new Frontier(source.target, new VerifiedWriter(new CountingStore()), FORMAT_1)
+  const frontier = new Frontier(source.target, new VerifiedWriter(new CountingStore()), { format: FORMAT_1 })
   for (let round = 0; ; round++) {
     await frontier.lookAhead(() => Promise.resolve())
-    const wants = frontier.take(Infinity, Infinity)
+    const wants = takeBlocks(frontier, Infinity)
     const nodes = wants.filter(({ link }) => linkCodec(link) === CODEC_DAG_PB)
     assert.ok(nodes.length <= Math.ceil(INTERNAL_NODES_MAX / 13), `${nodes.length} nodes`)
     if (nodes.length > 0 && round > 0) return

@@ -64,8 +64,10 @@ test('bounds hold before anything is allocated', () => {
     [decodeRequest, `840400 80 01`],
     [decodeRequest, `840400 9a00000101`],
     [decodeRequest, '8206 5a7fffffff'],
-    [decodeHello, '8500015820'],
-    [decodeHello, '850000'],
+    [decodeHello, '8600015820'],
+    [decodeHello, '860000'],
+    [decodeAnswer, '850b00 9a00004001'],
+    [decodeAnswer, '830900 990401'],
   ]
   for (const [decode, hex] of cases) {
     const frame = Uint8Array.from(Buffer.from(hex.replaceAll(' ', ''), 'hex'))

@@ -5,8 +5,9 @@ import { compareBytes } from '../../src/bytes.ts'
 import { type Link, linkMapKey } from '../../src/link.ts'
 import type { MaybePromise } from '../../src/maybe-promise.ts'
 import { diffTrees, isValueRef, type Put, Tree, type Value } from '../../src/prolly/index.ts'
+import { PATCH_NODES_PER_PAGE, PATCHES_AT_ONCE, PATCHES_WAITING_MAX } from '../../src/sync/limits.ts'
 import { ChannelSession, createChannelPair, serveChannel } from '../../src/sync/index.ts'
-import { PatchSource } from '../../src/sync/serving/patch.ts'
+import { PatchSource, SharedPatches } from '../../src/sync/serving/patch.ts'
 import type { GetPatch, PatchAnswer, Refusal } from '../../src/sync/wire/index.ts'
 import { type PatchCase, patchCase } from '../support/patch-lab.ts'
 import { seeds } from '../support/property.ts'
@@ -168,6 +169,56 @@ test('pages that nobody asked for lately are forgotten', async () => {
   store.reads = 0
   assert.equal((await page(source, question(made))).keys.length, first.keys.length)
   assert.ok(store.reads > 0, 'read anew')
+})
+
+test('questions without an answer to keep are forgotten too', async () => {
+  const made = await patchCase([{ key: u32be(1), value: u32be(1) }], [{ key: u32be(2), value: u32be(1) }])
+  const source = new PatchSource({ store: made.to.store })
+  const first = await page(source, question(made))
+  const ask = async (i: number): Promise<void> => {
+    const after = new Uint8Array(1000).fill(255)
+    after.set(u32be(i), 8)
+    assert.equal((await page(source, question(made, { after, until: after }))).keys, [])
+  }
+  for (let i = 0; i < 100; i++) await ask(i)
+  assert.ok((await page(source, question(made))).keys === first.keys, 'few are kept')
+  // With bounds of 1,000 bytes each, some 6,000 take 16 MiB.
+  for (let i = 0; i < 7000; i++) await ask(i)
+  assert.ok((await page(source, question(made))).keys !== first.keys, 'kept for ever')
+})
+
+test('databases of one process share the pages that are kept, and each answers for its own trees', async () => {
+  const made = await patchCase(spread, changed)
+  const shared = new SharedPatches()
+  const [one, two] = [0, 0].map(() => new PatchSource({ store: made.to.store }, PATCH_NODES_PER_PAGE, shared))
+  assert.ok(one && two)
+  assert.ok((await page(one, question(made))).keys === (await page(two, question(made))).keys)
+  const other = new PatchSource({ store: (await publish(spread)).store }, PATCH_NODES_PER_PAGE, shared)
+  assert.is((await other.answer(question(made), signal)).type, 'refusal')
+})
+
+test('a page that is kept waits for nobody, and few wait', async () => {
+  const made = await patchCase(spread, changed)
+  const gate = Promise.withResolvers<void>()
+  let isShut = false
+  const store = {
+    get: async (link: Link): Promise<Uint8Array | undefined> => {
+      if (isShut) await gate.promise
+      return made.to.store.get(link)
+    },
+    getMany: (links: readonly Link[]) => made.to.store.getMany(links),
+    getComplete: (link: Link) => made.to.store.getComplete(link),
+  }
+  const source = new PatchSource({ store })
+  const first = await page(source, question(made))
+  isShut = true
+  const others = Array.from({ length: PATCHES_AT_ONCE + PATCHES_WAITING_MAX }, (_, i) =>
+    source.answer(question(made, { from: made.to.target.root, to: made.from.target.root, bytesMax: 1000 + i }), signal),
+  )
+  assert.ok((await page(source, question(made))).keys === first.keys)
+  assert.equal(await source.answer(question(made, { bytesMax: 5 }), signal), { type: 'refusal', id: 1, reason: 'busy' })
+  gate.resolve()
+  assert.ok((await Promise.all(others)).every(({ type }) => type === 'patch'))
 })
 
 test('gone: trees that are not whole here, that are values, or that no row comes of', async () => {

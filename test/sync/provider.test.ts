@@ -3,13 +3,14 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isCoppiceError } from '../../src/errors.ts'
 import { type Channel, createChannelPair, ProviderSet, serveChannel, ChannelSession } from '../../src/sync/index.ts'
-import { CHANNELS_MAX } from '../../src/sync/limits.ts'
+import { BYTES_PER_TURN, CHANNELS_MAX, REQUEST_WORK_BYTES } from '../../src/sync/limits.ts'
 import { decodeAnswer, decodeRequest, decodeWelcome, encodeMessage, type Welcome } from '../../src/sync/wire/index.ts'
 import { Turnstile } from '../../src/sync/serving/turnstile.ts'
 import { AUTHOR, CountingStore, Lab, NAME, publish, rootId } from '../support/sync-lab.ts'
 import { utf8 } from '../support/tree-sets.ts'
 
 const test = suite('sync/provider')
+const { signal } = new AbortController()
 
 /** A provider whose newest root can be changed, and channels to it. */
 class Bench {
@@ -289,7 +290,7 @@ test('a turnstile lets few in at once, the rest in order, and turns away what is
       entered.push(i)
       await gate.promise
       return i
-    }),
+    }, signal),
   )
   assert.is(await runs[5], undefined)
   assert.equal(entered, [0, 1])
@@ -298,9 +299,46 @@ test('a turnstile lets few in at once, the rest in order, and turns away what is
   assert.equal(entered, [0, 1, 2])
   for (const gate of gates) gate.resolve()
   assert.equal(await Promise.all(runs), [0, 1, 2, 3, 4, undefined])
-  const failed: unknown = await turnstile.run(() => Promise.reject(new Error('x'))).catch((error: unknown) => error)
+  const failed: unknown = await turnstile
+    .run(() => Promise.reject(new Error('x')), signal)
+    .catch((error: unknown) => error)
   assert.instance(failed, Error)
-  assert.is(await turnstile.run(async () => 7), 7)
+  assert.is(await turnstile.run(async () => 7, signal), 7)
+})
+
+test('a flood of small questions gives others their turn', async () => {
+  const bench = new Bench()
+  const { clock } = bench.lab
+  let turns = 0
+  const sleep = clock.sleep.bind(clock)
+  clock.sleep = async (ms, over) => {
+    if (ms === 0) turns++
+    await (ms === 0 ? undefined : sleep(ms, over))
+  }
+  const session = await bench.session()
+  const link = rootId(1, utf8('x')).payload
+  const count = 320
+  const links = Array.from({ length: 256 }, () => link)
+  const answers = await Promise.all(Array.from({ length: count }, () => session.getHave(link, links)))
+  assert.ok(answers.every((flags) => typeof flags !== 'string' && !flags.includes(true)))
+  assert.ok(turns >= (count * REQUEST_WORK_BYTES) / BYTES_PER_TURN, `${turns} turns`)
+})
+
+test('who is gone leaves the line, and nothing is done for him', async () => {
+  const turnstile = new Turnstile(1, 3)
+  const gate = Promise.withResolvers<number>()
+  const first = turnstile.run(() => gate.promise, signal)
+  const lost = Array.from({ length: 3 }, () => new AbortController())
+  const never = async (): Promise<number> => assert.unreachable('its turn came') as unknown as number
+  const runs = lost.map(async (over) => await turnstile.run(never, over.signal).catch((error: Error) => error.message))
+  assert.is(await turnstile.run(never, signal), undefined)
+  for (const over of lost) over.abort(new Error('lost'))
+  assert.equal(await Promise.all(runs), ['lost', 'lost', 'lost'])
+  const next = turnstile.run(async () => 2, signal)
+  gate.resolve(1)
+  assert.equal(await Promise.all([first, next]), [1, 2])
+  const over = AbortSignal.abort(new Error('over'))
+  assert.is(((await turnstile.run(never, over).catch((error: Error) => error)) as Error).message, 'over')
 })
 
 test.run()

@@ -1,55 +1,27 @@
 /**
  * Fetches one pinned tree from several peers at once (protocol.md, 10). Every peer has a few lanes, each with one
  * question under way: peers take work at their own pace, so a fast one does more and a slow one holds up little. What a
- * dropped peer owed goes back to the others; the last answers owed are asked for twice.
+ * dropped peer owed goes back to the others; the last answers owed are asked for twice. What is asked of whom is the planner's
+ * decision, what becomes of an answer the frontier's.
  *
  * The root is not switched here: when this returns, the tree is wholly in the store and recorded, and the caller makes
  * it current. When it throws, what was verified so far is in the store too, and the next pull goes on from there.
  */
-import type { Clock } from '../../clock.ts'
 import { CoppiceError, isCoppiceError } from '../../errors.ts'
-import { ANSWER_BYTES_MAX, REQUEST_LINKS_MAX } from '../../limits.ts'
-import { formatLink, type Link } from '../../link.ts'
-import type { Format, TreeRef } from '../../prolly/index.ts'
-import { Bell } from './bell.ts'
-import { Frontier, type Want } from './frontier.ts'
+import { formatLink } from '../../link.ts'
 import { BLOCK_REQUESTS_PER_PEER, BUSY_WAIT_MS, BYTES_PER_TURN, HEDGE_AFTER_MS } from '../limits.ts'
+import type { Blocks, Refused, Session } from '../peers/session.ts'
+import type { PullProgress, PullReport } from '../report.ts'
+import { Bell } from './bell.ts'
+import type { FetchOptions, FetchTarget } from './fetch-options.ts'
+import { Frontier } from './frontier.ts'
+import { Holdings } from './holdings.ts'
+import { Paces } from './pace.ts'
 import { describePeers, PeerTally } from './peer-tally.ts'
+import { Planner } from './planner.ts'
 import { type Question, Questions } from './questions.ts'
-import type { PeerReport, PullProgress, PullReport } from '../report.ts'
-import type { Blocks, Session } from '../peers/session.ts'
 import { type PullStore, VerifiedWriter } from './verified-writer.ts'
-
-/** The tree to fetch, as an accepted signed root names it. */
-export interface FetchTarget extends Pick<TreeRef, 'root' | 'entries' | 'bytes'> {
-  /** Kept as evidence when the tree turns out to be malformed. */
-  readonly signedRoot: Uint8Array
-}
-
-export interface FetchOptions {
-  readonly clock: Clock
-  /** 0 <= n < 1. */
-  readonly random: () => number
-  readonly signal?: AbortSignal | undefined
-  /**
-   * Whether the peer of `session` announced this very root (not only the same tree). If so it has to have every block, and others
-   * are asked only when no such peer is left. Asked once per session, at the start.
-   */
-  readonly holds: (session: Session) => boolean
-  /** Called after each answer, at most. Must not throw. */
-  readonly onProgress?: ((progress: PullProgress) => void) | undefined
-  /**
-   * Called with blocks that no peer that is left has, which are passed over then: what else there is gets fetched, and what
-   * stands above them is not recorded. Every peer is asked, and none is dropped for lacking a block of a root it announced:
-   * its store may be damaged, too. Without it such a block ends the fetch, with `NO_PEER_LEFT`. Must not throw.
-   */
-  readonly onLost?: ((links: readonly Link[]) => void) | undefined
-  /** Peers without a session, for the report. */
-  readonly absent?: readonly PeerReport[]
-  /** Tests only: smaller chunks, smaller batches. */
-  readonly format?: Format
-  readonly writeBytesMax?: number
-}
+import type { Want } from './wants.ts'
 
 /**
  * @throws {CoppiceError} `TREE_MALFORMED`: the author's tree breaks a rule; `details` has rule, cid, path and signedRoot, and no peer is to blame.
@@ -66,50 +38,66 @@ export async function fetchTree(
   return new TreeFetch(target, sessions, store, options).run()
 }
 
-/** No question is smaller than this for the sake of sharing work. */
-const SHARE_LINKS_MIN = 8
-
 class TreeFetch {
   readonly #target: FetchTarget
   readonly #sessions: readonly Session[]
   readonly #options: FetchOptions
   readonly #writer: VerifiedWriter
   readonly #frontier: Frontier
+  readonly #holdings: Holdings
+  readonly #paces = new Paces()
+  /** Questions without an answer. */
+  readonly #questions = new Questions()
   readonly #tally: PeerTally
+  readonly #planner: Planner
   readonly #bell = new Bell()
   readonly #finished: PromiseWithResolvers<void> = Promise.withResolvers()
   readonly #over = new AbortController()
-  /** Questions without an answer. */
-  readonly #questions = new Questions()
-  /** Peers that said of a want that they do not have it, and had not promised to. */
-  readonly #lacking = new WeakMap<Want, Set<Session>>()
   /** Questions asked and answers being worked on, busy peers included. */
   #handling = 0
   #looking = false
   #lookAgain = false
-  #blocksReceived = 0
-  #blocksRepeated = 0
   #bytesThisTurn = 0
 
   constructor(target: FetchTarget, sessions: readonly Session[], store: PullStore, options: FetchOptions) {
+    const { base, format, random } = options
     this.#target = target
     this.#sessions = sessions
     this.#options = options
     this.#writer = new VerifiedWriter(store, options.writeBytesMax)
-    this.#frontier = new Frontier(target, this.#writer, options.format)
-    this.#tally = new PeerTally(sessions, options.holds, options.absent ?? [])
+    const isSalvage = options.onLost !== undefined
+    this.#holdings = new Holdings({ announced: options.holds, isSalvage, random })
+    for (const session of sessions) this.#holdings.add(session, options.clock.now())
+    this.#frontier = new Frontier(target, this.#writer, {
+      format,
+      random: this.#holdings.mayBecomeSwarm ? random : undefined,
+    })
+    this.#tally = new PeerTally(sessions, this.#holdings, options.absent ?? [])
+    for (const [session, rows] of options.patch?.rowsUsed ?? []) this.#tally.noteRows(session, rows)
+    this.#planner = new Planner({
+      frontier: this.#frontier,
+      holdings: this.#holdings,
+      paces: this.#paces,
+      questions: this.#questions,
+      tally: this.#tally,
+      ranges: base !== undefined && !isSalvage,
+      density: base === null ? 1 : 0,
+      bytesTotal: target.bytes,
+      random,
+    })
   }
 
   async run(): Promise<PullReport> {
-    const { signal } = this.#options
+    const { signal, leaving } = this.#options
     const onAbort = (): void => this.#finished.reject(signal?.reason)
     signal?.addEventListener('abort', onAbort, { once: true })
+    leaving?.addEventListener('abort', this.#checkLeaving, { once: true })
+    const endJoining = this.#options.joining?.((session) => this.#join(session))
     try {
       void this.#look()
-      for (const session of this.#sessions) {
-        for (let i = 0; i < BLOCK_REQUESTS_PER_PEER; i++) void this.#runLane(session)
-      }
+      for (const session of this.#sessions) this.#runLanes(session)
       void this.#tick()
+      this.#checkLeaving()
       await this.#finished.promise
     } catch (error) {
       this.#stop()
@@ -118,10 +106,24 @@ class TreeFetch {
       throw error
     } finally {
       this.#stop()
+      endJoining?.()
       signal?.removeEventListener('abort', onAbort)
+      leaving?.removeEventListener('abort', this.#checkLeaving)
     }
     await this.#writer.flush()
+    for (const [session, what] of (await this.#options.patch?.liars()) ?? []) session.fail('liar', what)
     return this.#report()
+  }
+
+  /** A peer that comes later than the others does its share of what is left. */
+  #join(session: Session): void {
+    this.#holdings.add(session, this.#now)
+    this.#tally.add(session)
+    this.#runLanes(session)
+  }
+
+  #runLanes(session: Session): void {
+    for (let i = 0; i < BLOCK_REQUESTS_PER_PEER; i++) void this.#runLane(session)
   }
 
   #stop(): void {
@@ -133,9 +135,18 @@ class TreeFetch {
     return this.#over.signal.aborted
   }
 
-  /** What can be had is fetched, and not the tree or nothing. */
-  get #isSalvage(): boolean {
-    return this.#options.onLost !== undefined
+  get #isLeaving(): boolean {
+    return this.#options.leaving?.aborted === true
+  }
+
+  readonly #checkLeaving = (): void => {
+    if (!this.#isLeaving) return
+    this.#bell.ring()
+    if (this.#handling === 0) this.#finished.reject(this.#options.leaving?.reason)
+  }
+
+  get #now(): number {
+    return this.#options.clock.now()
   }
 
   /** Lets other tasks have a turn. */
@@ -163,10 +174,10 @@ class TreeFetch {
 
   async #runLane(session: Session): Promise<void> {
     try {
-      while (!this.#isOver && session.isOpen) {
-        const question = this.#nextQuestion(session)
-        if (question === undefined) await this.#bell.wait()
-        else await this.#ask(question)
+      while (!this.#isOver && !this.#isLeaving && session.isOpen) {
+        const question = this.#planner.next(session, this.#now)
+        if (question !== undefined) await this.#ask(question)
+        else if (!(await this.#askWhatIsThere(session))) await this.#bell.wait()
       }
       this.#bell.ring()
       this.#checkPeersLeft()
@@ -175,101 +186,45 @@ class TreeFetch {
     }
   }
 
-  #nextQuestion(session: Session): Question | undefined {
-    // A session may still owe answers to an earlier pull. Whoever has not sent anything yet can hold up one question only.
-    const atOnce = this.#tally.isProven(session) ? BLOCK_REQUESTS_PER_PEER : 1
-    if (!this.#mayAsk(session) || session.openQuestions >= atOnce) return undefined
-    const lacks = (want: Want): boolean => this.#lacks(session, want)
-    const wants = this.#frontier.take(this.#share(), ANSWER_BYTES_MAX, lacks)
-    if (wants.length > 0) return this.#question(session, wants, 0)
-    const now = this.#options.clock.now()
-    const debt = this.#questions.takeOverdue(session, now, (question) => !this.#hasBetter(session, question))
-    const overdue = debt?.wants.filter((want) => !want.settled && !lacks(want)) ?? []
-    if (debt === undefined || overdue.length === 0) return undefined
-    this.#frontier.askAgain(overdue)
-    return this.#question(session, overdue, debt.depth + 1)
-  }
-
-  #question(session: Session, wants: readonly Want[], depth: number): Question {
-    const askedAt = this.#options.clock.now()
-    return {
-      session,
-      wants,
-      askedAt,
-      heardAt: askedAt,
-      heardBytes: session.traffic.bytesReceived,
-      depth,
-      hedged: false,
-    }
-  }
-
-  /** Peers that announced the root come first: of others a "not here" is to be expected. */
-  #mayAsk(session: Session): boolean {
-    return (
-      session.isOpen &&
-      (this.#isSalvage ||
-        this.#tally.holds(session) ||
-        !this.#sessions.some((other) => other.isOpen && this.#tally.holds(other)))
-    )
-  }
-
-  /** How many links to ask for, so that there is something for every lane. */
-  #share(): number {
-    const lanes = this.#sessions.filter((session) => this.#mayAsk(session)).length * BLOCK_REQUESTS_PER_PEER
-    const share = Math.ceil(this.#frontier.readyCount / Math.max(1, lanes))
-    return Math.min(REQUEST_LINKS_MAX, Math.max(SHARE_LINKS_MIN, share))
-  }
-
-  /** Whether a peer that has proven itself is free to help out with the question, and `session` has not. */
-  #hasBetter(session: Session, { session: debtor, wants }: Question): boolean {
-    if (this.#tally.isProven(session)) return false
-    return this.#sessions.some((other) => {
-      if (other === debtor || !this.#mayAsk(other) || !this.#tally.isProven(other)) return false
-      return other.openQuestions < BLOCK_REQUESTS_PER_PEER && !wants.some((want) => this.#lacks(other, want))
-    })
-  }
-
-  #lacks(session: Session, want: Want): boolean {
-    return this.#lacking.get(want)?.has(session) === true
-  }
-
   async #ask(question: Question): Promise<void> {
     this.#handling++
+    this.#questions.add(question)
     try {
-      const blocks = await this.#answerTo(question)
+      const answer = await this.#answerTo(question)
       if (this.#isOver) return
-      if (blocks === undefined) {
+      if (typeof answer === 'string') {
         this.#frontier.giveBack(question.wants)
+        this.#questions.delete(question)
         this.#bell.ring()
+        if (answer === 'gone') this.#holdings.noteGone(question.session, this.#now)
         if (question.session.isOpen) await this.#rest()
         return
       }
-      this.#accept(question, blocks)
+      this.#accept(question, answer)
+      this.#questions.delete(question)
       const full = this.#writer.writeIfFull()
       if (full instanceof Promise) await full
       await this.#takeTurns()
       void this.#look()
       this.#options.onProgress?.(this.#progress())
     } finally {
+      this.#questions.delete(question)
       this.#handling--
+      this.#checkLeaving()
     }
   }
 
-  /** Undefined where the peer is busy or was dropped. */
-  async #answerTo(question: Question): Promise<Blocks | undefined> {
-    const { session, wants } = question
-    this.#questions.add(question)
+  /** `busy` also where the peer was dropped. */
+  async #answerTo(question: Question): Promise<Blocks | Refused> {
+    const { session, kind, bytesMax } = question
+    const root = this.#options.named?.(session) ?? this.#target.root
+    const links = question.wants.map((want) => want.link)
     try {
-      const blocks = await session.getBlocks(
-        this.#target.root,
-        wants.map((want) => want.link),
-      )
-      return typeof blocks === 'string' ? undefined : blocks
+      if (kind === 'blocks' || session.getRange === undefined) return await session.getBlocks(root, links)
+      return await session.getRange({ root, base: this.#options.base ?? null, links, bytesMax })
     } catch (error) {
       if (session.isOpen) throw error
-      return undefined
-    } finally {
-      this.#questions.delete(question)
+      return 'busy'
     }
   }
 
@@ -288,59 +243,83 @@ class TreeFetch {
     }
   }
 
-  #accept({ session, wants }: Question, blocks: Blocks): void {
-    const left = new Set(wants)
-    const absent: Want[] = []
+  #accept(question: Question, blocks: Blocks): void {
+    const { session, kind, wants, askedAt } = question
+    let bytes = 0
+    for (const block of blocks) bytes += block?.length ?? 0
+    this.#bytesThisTurn += bytes
+    this.#paces.note(session, bytes, askedAt, this.#now)
+    this.#tally.noteAnswer(kind, blocks.length, bytes)
     try {
-      for (const [i, want] of wants.entries()) {
-        const bytes = blocks[i]
-        if (bytes === undefined) break
-        if (bytes === null) {
-          absent.push(want)
-          continue
-        }
-        this.#bytesThisTurn += bytes.length
-        const isNew = this.#frontier.accept(want, bytes)
-        left.delete(want)
-        if (isNew) this.#blocksReceived++
-        else this.#blocksRepeated++
-        if (isNew) this.#tally.noteBlock(session)
-      }
-      this.#noteAbsent(session, absent)
+      if (kind === 'range') this.#acceptRange(question, blocks as readonly Uint8Array[], bytes)
+      else this.#acceptBlocks(question, blocks)
     } catch (error) {
       if (!isCoppiceError(error, 'BLOCK_MISMATCH')) throw error
       session.fail('liar', `sent wrong bytes: ${error.message}`, error)
     } finally {
-      this.#frontier.giveBack([...left])
+      this.#frontier.giveBack(wants)
     }
   }
 
-  #noteAbsent(session: Session, absent: readonly Want[]): void {
-    const first = absent.find((want) => !want.settled)
-    if (first === undefined) return
-    if (this.#tally.holds(session) && !this.#isSalvage) {
-      const what = `${absent.length} of its blocks, such as ${formatLink(first.link)}`
-      return session.fail('incomplete', `announced the root and lacks ${what}`)
+  #acceptBlocks({ session, wants }: Question, blocks: Blocks): void {
+    const absent: Want[] = []
+    for (const [i, want] of wants.entries()) {
+      const bytes = blocks[i]
+      if (bytes === undefined) break
+      if (bytes === null) absent.push(want)
+      else this.#tally.noteBlocks(session, this.#frontier.accept(want, bytes) ? 1 : 0, 1)
     }
-    for (const want of absent) {
-      const lacking = this.#lacking.get(want)
-      if (lacking === undefined) this.#lacking.set(want, new Set([session]))
-      else lacking.add(session)
+    const broken = absent.filter((want) => this.#holdings.noteAbsent(session, want) && !want.settled)
+    if (broken[0] === undefined) return
+    const what = `${broken.length} of its blocks, such as ${formatLink(broken[0].link)}`
+    session.fail('incomplete', `announced the root and lacks ${what}`)
+  }
+
+  #acceptRange({ session, wants }: Question, blocks: readonly Uint8Array[], bytes: number): void {
+    const { accepted, fresh, passedBytes, foreign } = this.#frontier.acceptRange(wants, blocks)
+    this.#tally.noteBlocks(session, fresh, accepted)
+    if (foreign !== undefined) throw foreign
+    this.#planner.noteDensity(bytes, passedBytes)
+  }
+
+  /** Asks a peer that may have parts of the tree which ones. False: not now. */
+  async #askWhatIsThere(session: Session): Promise<boolean> {
+    const { root } = this.#target
+    const wants = this.#holdings.toAskAbout(session, this.#frontier, this.#now)
+    if (wants === undefined) return false
+    this.#handling++
+    try {
+      const has = await session.getHave?.(
+        root,
+        wants.map((want) => want.link),
+      )
+      this.#holdings.noteHave(session, wants, typeof has === 'string' ? undefined : has, this.#now)
+      if (has === 'gone') this.#holdings.noteGone(session, this.#now)
+    } catch (error) {
+      if (session.isOpen) throw error
+      this.#holdings.noteHave(session, wants, undefined, this.#now)
+    } finally {
+      this.#handling--
+      this.#checkLeaving()
     }
+    this.#bell.ring()
+    return true
   }
 
   /** Nothing is under way and nobody can be asked: the pull has to end. */
   #checkPeersLeft(): void {
     if (this.#isOver || this.#looking || this.#frontier.isDone) return
     if (this.#handling > 0) return
-    const possible = this.#sessions.some(
-      (session) => this.#mayAsk(session) && this.#frontier.someReady((want) => !this.#lacks(session, want)),
+    const askable = this.#holdings.askable
+    const mayHave = (session: Session, want: Want): boolean => this.#holdings.mayHave(session, want)
+    const isPossible = askable.some(
+      (session) =>
+        this.#holdings.mayGetMore(session, this.#now) || this.#frontier.someReady((want) => mayHave(session, want)),
     )
-    if (possible) return
+    if (isPossible) return
     const { onLost } = this.#options
     if (onLost !== undefined) {
-      const asked = this.#sessions.filter((session) => this.#mayAsk(session))
-      onLost(this.#frontier.giveUp((want) => asked.every((session) => this.#lacks(session, want))))
+      onLost(this.#frontier.giveUp((want) => !askable.some((session) => mayHave(session, want))))
       void this.#look()
       return
     }
@@ -350,7 +329,7 @@ class TreeFetch {
     this.#fail(new CoppiceError('NO_PEER_LEFT', message, { details: { root: cid, peers } }))
   }
 
-  /** Notes who sends, and wakes idle lanes so that they see what others owe. */
+  /** Notes who sends, and wakes idle lanes so that they see what others owe, or may have by now. */
   async #tick(): Promise<void> {
     while (!this.#isOver) {
       try {
@@ -358,8 +337,10 @@ class TreeFetch {
       } catch {
         return
       }
-      this.#questions.listen(this.#options.clock.now())
+      this.#questions.listen(this.#now)
+      this.#writer.writeSome()
       this.#bell.ring()
+      this.#checkPeersLeft()
     }
   }
 
@@ -370,20 +351,23 @@ class TreeFetch {
   }
 
   #progress(): PullProgress {
-    const { entries, bytes, subtreesSkipped } = this.#frontier.counts
+    const { entries, bytes, bytesHere, subtreesSkipped, roundTrips } = this.#frontier.counts
     return {
       entries,
       bytes,
+      bytesHere,
       entriesTotal: this.#target.entries,
       bytesTotal: this.#target.bytes,
-      blocksReceived: this.#blocksReceived,
+      blocksReceived: this.#tally.blocksReceived,
       subtreesSkipped,
+      roundTrips: Math.max(1, roundTrips) + (this.#options.patch?.report.roundTrips ?? 0),
+      peers: this.#tally.shares(),
     }
   }
 
   #report(): PullReport {
-    const { blocksHeld, blocksDamaged, entriesSkipped, roundTrips } = this.#frontier.counts
-    const peers = this.#tally.report((session) => this.#questions.debtOf(session, this.#options.clock.now()))
+    const { blocksHeld, blocksDamaged, entriesSkipped } = this.#frontier.counts
+    const peers = this.#tally.report((session) => this.#questions.debtOf(session, this.#now))
     const progress = this.#progress()
     this.#options.onProgress?.(progress)
     return {
@@ -391,9 +375,10 @@ class TreeFetch {
       ...this.#tally.traffic,
       blocksHeld,
       blocksDamaged,
-      blocksRepeated: this.#blocksRepeated,
+      blocksRepeated: this.#tally.blocksRepeated,
       entriesSkipped,
-      roundTrips: Math.max(1, roundTrips),
+      asked: this.#tally.asked,
+      patch: this.#options.patch?.report,
       peers,
     }
   }

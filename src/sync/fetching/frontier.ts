@@ -8,111 +8,75 @@
  * it. Places are looked at depth first and only while few internal nodes are under way, so that what is remembered is
  * bounded by those and not by the tree: about INTERNAL_NODES_MAX times the children of a node.
  */
-import { copyBytes, EMPTY_BYTES } from '../../bytes.ts'
+import { copyBytes } from '../../bytes.ts'
+import type { CoppiceError } from '../../errors.ts'
 import { type Link, linkMapKey, matchesLink } from '../../link.ts'
-import {
-  childClaim,
-  type Format,
-  FORMAT_1,
-  isValueRef,
-  mayReuse,
-  mayReuseValue,
-  type Node,
-  type NodeClaim,
-  rootClaim,
-  type TreeRef,
-  valueRecord,
-  type VerifiedNode,
-} from '../../prolly/index.ts'
-import { childPlace, rootPlace } from '../../unixfs/index.ts'
-import { BYTES_PER_TURN, INTERNAL_NODES_MAX, READY_BLOCKS_MAX, SHARED_PLACES_MAX } from '../limits.ts'
-import {
-  bytesMaxOf,
-  likelyBytes,
-  linkOf,
-  mismatch,
-  type NodePlace,
-  type Place,
-  type ValuePlace,
-  type Verified,
-  verifyAt,
-  weightOf,
-} from './place.ts'
-import { FilePart, type Incomplete, Subtree } from './subtree.ts'
+import { type Format, FORMAT_1, rootClaim, type TreeRef } from '../../prolly/index.ts'
+import type { CompleteRecord } from '../../store/interface.ts'
+import { BYTES_PER_TURN, SCATTERED_NODES_MAX } from '../limits.ts'
+import { type FrontierCounts, Keeper, type PlaceStack } from './keeper.ts'
+import { bytesMaxOf, foreignBlock, linkOf, mismatch, type Place, subtreeBytes, weightOf } from './place.ts'
+import { type Expected, linkOfExpected, RangeMatch } from './range-match.ts'
 import type { VerifiedWriter } from './verified-writer.ts'
+import { type Offer, type OpenWant, type Taken, type Want, Wants } from './wants.ts'
 
-/** A block that is missing. */
-export interface Want {
-  readonly link: Link
-  /** About how many bytes the block has, by the author's word. */
-  readonly bytesLikely: number
-  readonly trips: number
-  /** Questions about it that are under way. */
-  asked: number
-  /** It has arrived, or the tree is given up. */
-  settled: boolean
+/** What a range brought. */
+export interface RangeTaken {
+  /** Blocks of these places. */
+  readonly accepted: number
+  /** Of them, those that were not here. */
+  readonly fresh: number
+  /** Of the wants asked for, what the range has passed, as the author counts it: came or was left out. */
+  readonly passedBytes: number
+  /** `BLOCK_MISMATCH`: what came next is none of these places' blocks. */
+  readonly foreign: CoppiceError | undefined
 }
 
-interface OpenWant extends Want {
-  readonly key: string
-  /** Of an internal node, or a node of a file; 0 for what has nothing below. */
-  readonly weight: number
-  readonly places: Place[]
-}
-
-export interface FrontierCounts {
-  entries: number
-  bytes: number
-  blocksHeld: number
-  blocksDamaged: number
-  subtreesSkipped: number
-  entriesSkipped: number
-  roundTrips: number
+export interface FrontierOptions {
+  readonly format?: Format | undefined
+  /** 0 <= n < 1. With it, subtrees are looked at in random order: of many who fetch one tree, each begins elsewhere. */
+  readonly random?: (() => number) | undefined
 }
 
 export class Frontier {
-  readonly counts: FrontierCounts = {
-    entries: 0,
-    bytes: 0,
-    blocksHeld: 0,
-    blocksDamaged: 0,
-    subtreesSkipped: 0,
-    entriesSkipped: 0,
-    roundTrips: 0,
-  }
   readonly #writer: VerifiedWriter
-  readonly #format: Format
+  readonly #keeper: Keeper
+  readonly #random: (() => number) | undefined
   /** Places not looked at yet, the next one last. */
   readonly #places: Place[] = []
-  /** Wants nobody has been asked for, the next one last. */
-  readonly #ready: OpenWant[] = []
-  /** All wants that are not settled. */
-  readonly #open = new Map<string, OpenWant>()
-  /** The weight of all of them. */
-  #internalOpen = 0
-  /** Places behind the first of each want. */
-  #sharedPlaces = 0
+  readonly #wants: Wants
   #bytesThisTurn = 0
 
-  constructor(target: TreeRef, writer: VerifiedWriter, format: Format = FORMAT_1) {
+  constructor(target: TreeRef, writer: VerifiedWriter, options: FrontierOptions = {}) {
     this.#writer = writer
-    this.#format = format
+    this.#keeper = new Keeper(writer, options.format ?? FORMAT_1)
+    this.#random = options.random
+    this.#wants = new Wants(options.random === undefined ? undefined : SCATTERED_NODES_MAX)
     this.#places.push({ kind: 'node', claim: rootClaim(target), parent: undefined, index: 0, trips: 1 })
+  }
+
+  get counts(): Readonly<FrontierCounts> {
+    return this.#keeper.counts
   }
 
   /** Nothing is missing any more: the whole tree is here, and recorded as far as the writer is flushed, but for what was given up. */
   get isDone(): boolean {
-    return this.#places.length === 0 && this.#open.size === 0
+    return this.#places.length === 0 && this.#wants.openCount === 0
   }
 
   /** Wants that can be taken. */
   get readyCount(): number {
-    return this.#ready.length
+    return this.#wants.readyCount
+  }
+
+  /** As {@link Wants.internalAsked}. */
+  get internalAsked(): number {
+    return this.#wants.internalAsked
   }
 
   /** Places and wants held in memory now: bounded whatever the size of the tree. */
   get rememberedCount(): number {
-    return this.#places.length + this.#open.size + this.#sharedPlaces
+    return this.#places.length + this.#wants.openCount + this.#wants.sharedCount
   }
 
   /**
@@ -123,19 +87,17 @@ export class Frontier {
   async lookAhead(breathe: () => Promise<void>): Promise<void> {
     for (;;) {
       const place = this.#places.at(-1)
-      if (place === undefined || this.#ready.length >= READY_BLOCKS_MAX) return
-      if (weightOf(place) > 0 && this.#internalOpen >= INTERNAL_NODES_MAX) return
+      if (place === undefined) return
       const key = linkMapKey(linkOf(place))
-      const open = this.#open.get(key)
-      if (open !== undefined && this.#sharedPlaces >= SHARED_PLACES_MAX) return
+      const open = this.#wants.get(key)
+      if (!this.#wants.hasRoomFor(place, open)) return
       this.#places.pop()
       if (open !== undefined) {
-        open.places.push(place)
-        this.#sharedPlaces++
+        this.#wants.share(open, place)
         continue
       }
       const settled = this.#settleHere(place)
-      if (settled instanceof Promise ? !(await settled) : !settled) this.#want(place, key)
+      if (settled instanceof Promise ? !(await settled) : !settled) this.#wants.add(place, key)
       const full = this.#writer.writeIfFull()
       if (full instanceof Promise) await full
       if (this.#bytesThisTurn >= BYTES_PER_TURN) {
@@ -145,122 +107,146 @@ export class Frontier {
     }
   }
 
-  /** Up to `max` wants of at most about `bytesMax` bytes together, for one question; those that `skip` says are left. */
-  take(max: number, bytesMax: number, skip?: (want: Want) => boolean): Want[] {
-    const taken: OpenWant[] = []
-    const left: OpenWant[] = []
-    let bytes = 0
-    while (taken.length < max) {
-      const want = this.#ready.pop()
-      if (want === undefined) break
-      if (want.settled) continue
-      if (!this.#mayTake(want) || skip?.(want) === true) {
-        left.push(want)
-        continue
-      }
-      if (taken.length > 0 && bytes + want.bytesLikely > bytesMax) {
-        left.push(want)
-        break
-      }
-      bytes += want.bytesLikely
-      want.asked++
-      taken.push(want)
-    }
-    while (left.length > 0) this.#ready.push(left.pop() as OpenWant)
-    return taken
+  /** As {@link Wants.take}. */
+  take<K>(max: number, bytesMax: number, offer: (want: Want) => Offer<K> | undefined): Taken<K> | undefined {
+    return this.#wants.take(max, bytesMax, offer)
+  }
+
+  /** As {@link Wants.ready}. */
+  ready(test: (want: Want) => boolean): Generator<Want, void, undefined> {
+    return this.#wants.ready(test)
   }
 
   /** Whether any want that can be taken passes `test`. */
   someReady(test: (want: Want) => boolean): boolean {
-    return this.#ready.some((want) => !want.settled && this.#mayTake(want) && test(want))
+    return this.#wants.ready(test).next().done === false
   }
 
-  /** While too many places wait for what others asked for, only that is worth asking for: leaves would bring more of them. */
-  #mayTake(want: OpenWant): boolean {
-    return this.#sharedPlaces < SHARED_PLACES_MAX || want.places.length > 1
-  }
-
-  /** `wants`, which somebody owes, are asked for once more. */
+  /** As {@link Wants.askAgain}. */
   askAgain(wants: readonly Want[]): void {
-    for (const want of wants) want.asked++
+    this.#wants.askAgain(wants)
   }
 
   /** Gives up the wants that can be taken and pass `test`: what stands above them is never complete, and not recorded. */
   giveUp(test: (want: Want) => boolean): Link[] {
-    const links: Link[] = []
-    for (const want of this.#ready.splice(0)) {
-      if (want.settled) continue
-      if (test(want)) {
-        this.#settle(want)
-        links.push(want.link)
-      } else this.#ready.push(want)
-    }
-    return links
+    return this.#wants.giveUp(test)
   }
 
-  /** A question about `wants` came to nothing: they can be taken again, unless they are settled or asked elsewhere too. */
+  /** As {@link Wants.giveBack}. */
   giveBack(wants: readonly Want[]): void {
-    for (let i = wants.length - 1; i >= 0; i--) {
-      const want = wants[i] as OpenWant
-      want.asked--
-      if (!want.settled && want.asked === 0) this.#ready.push(want)
-    }
+    this.#wants.giveBack(wants)
   }
 
   /**
-   * Takes the bytes that a peer sent for `want`, verifies and keeps them. False: they came before, from another peer.
+   * Takes the bytes that a peer sent for `want`, verifies and keeps them; the question about it is not over. False: they
+   * came before, from another peer.
    * @throws {CoppiceError} `BLOCK_MISMATCH`: the peer lied, the want is still open. `TREE_MALFORMED` with `details.path`: the
    *   author's.
    */
   accept(want: Want, bytes: Uint8Array): boolean {
     const open = want as OpenWant
-    if (open.settled) {
-      if (!matchesLink(open.link, bytes)) throw mismatch(open.link)
-      open.asked--
+    if (!open.settled) {
+      this.#keepWanted(open, bytes, false, open.trips + 1, this.#places)
+      return true
+    }
+    if (!matchesLink(open.link, bytes)) throw mismatch(open.link)
+    return false
+  }
+
+  /**
+   * Takes the blocks that a peer sent for `wants`: what is below them in pre-order, of which any may have been left out. Ends at the first
+   * one that has no place there. The question about them is not over.
+   * @throws {CoppiceError} `TREE_MALFORMED` with `details.path`: the author's fault.
+   */
+  acceptRange(wants: readonly Want[], blocks: readonly Uint8Array[]): RangeTaken {
+    const match = new RangeMatch(wants as readonly OpenWant[])
+    const trips = Math.max(...wants.map((want) => want.trips)) + 1
+    let accepted = 0
+    let fresh = 0
+    let foreign: CoppiceError | undefined
+    try {
+      for (const bytes of blocks) {
+        const expected = match.next(bytes)
+        if (expected === undefined) {
+          foreign = foreignBlock(bytes)
+          break
+        }
+        if (this.#keepExpected(expected, bytes, trips, match)) fresh++
+        accepted++
+      }
+    } finally {
+      this.#putBack(match)
+    }
+    const asked = wants.reduce((sum, want) => sum + (want.subtreeBytes ?? 0), 0)
+    const left = match.rest.reduce((sum, expected) => sum + bytesOf(expected), 0)
+    // What was left out before the last block that came will not come with a range.
+    for (const expected of match.skipped) if (expected.kind === 'want') expected.byLink = true
+    if (accepted === 0) for (const want of wants) want.byLink = true
+    return { accepted, fresh, passedBytes: asked - left, foreign }
+  }
+
+  /** False where the block came before. */
+  #keepExpected(expected: Expected, bytes: Uint8Array, trips: number, match: RangeMatch): boolean {
+    const link = linkOfExpected(expected)
+    const isPlace = expected.kind === 'node' || expected.kind === 'value'
+    const open = expected.kind === 'want' ? expected : this.#wants.get(linkMapKey(link))
+    if (open !== undefined && !open.settled) {
+      if (isPlace) this.#wants.share(open, expected)
+      this.#keepWanted(open, bytes, true, trips, match)
+      return true
+    }
+    if (!isPlace) {
+      match.pushBelow(link, bytes)
       return false
     }
-    const trips = open.trips + 1
-    this.counts.roundTrips = Math.max(this.counts.roundTrips, trips)
-    const [first, ...others] = open.places as [Place, ...Place[]]
-    // The first verification includes the hash; nothing has changed here before it has passed.
-    const verified = verifyAt(first, bytes, false, this.#format)
-    open.asked--
-    this.#settle(open)
-    this.#writer.putBlock({ link: copyBytes(open.link), bytes })
-    // A file's node has as many children at each of its places: once they are here, the other places need only its record.
-    const isFileNode = first.kind === 'value' && weightOf(first) > 0
-    if (isFileNode) this.#places.push(...others)
-    this.#keep(first, bytes, verified, trips)
-    if (isFileNode) return true
-    for (const place of others) {
-      const again = verifyAt(place, bytes, true, this.#format)
-      this.#keep(place, bytes, again, trips)
-    }
+    // A value of many rows comes with each range that has one of them.
+    if (expected.kind === 'value' && this.#isRecorded(expected)) return false
+    this.#keeper.keep(expected, bytes, true, trips, match)
+    this.#writer.putBlock({ link: copyBytes(link), bytes })
     return true
   }
 
-  #settle(want: OpenWant): void {
-    want.settled = true
-    this.#open.delete(want.key)
-    this.#internalOpen -= want.weight
-    this.#sharedPlaces -= want.places.length - 1
+  /** Whether a record that is at hand stands for the place. */
+  #isRecorded(place: Place): boolean {
+    const record = this.#writer.getComplete(linkOf(place))
+    return !(record instanceof Promise) && this.#reuse(place, record)
   }
 
-  #want(place: Place, key: string): void {
-    const weight = weightOf(place)
-    const want: OpenWant = {
-      link: linkOf(place),
-      key,
-      weight,
-      places: [place],
-      bytesLikely: likelyBytes(place),
-      trips: place.trips,
-      asked: 0,
-      settled: false,
+  /** Places that were expected and did not come are looked at like all others. */
+  #putBack(match: RangeMatch): void {
+    const isPlace = (expected: Expected): expected is Place => expected.kind === 'node' || expected.kind === 'value'
+    for (const expected of match.rest) if (isPlace(expected)) this.#places.push(expected)
+    for (let i = match.skipped.length - 1; i >= 0; i--) {
+      const expected = match.skipped[i] as Expected
+      if (isPlace(expected)) this.#places.push(expected)
     }
-    this.#open.set(key, want)
-    this.#internalOpen += weight
-    this.#ready.push(want)
+  }
+
+  /** At all its places. The first verification includes the hash; nothing has changed before it has passed. */
+  #keepWanted(want: OpenWant, bytes: Uint8Array, isHashed: boolean, trips: number, below: PlaceStack): void {
+    const [first, ...others] = want.places
+    const children: Place[] = []
+    this.#keeper.keep(first, bytes, isHashed, trips, children)
+    this.#wants.settle(want)
+    this.#writer.putBlock({ link: copyBytes(want.link), bytes })
+    // A file's node has as many children at each of its places: once they are here, the other places need only its record.
+    if (first.kind === 'value' && weightOf(first) > 0) this.#places.push(...others)
+    else for (const place of others) this.#keeper.keep(place, bytes, true, trips, children)
+    if (below === this.#places) this.#mix(children)
+    below.push(...children)
+  }
+
+  /** Whole subtrees only: leaves stay beside their neighbours, which are asked for together. */
+  #mix(children: Place[]): void {
+    const random = this.#random
+    const [first] = children
+    if (random === undefined || first?.kind !== 'node' || first.claim.level === 0) return
+    for (let i = children.length - 1; i > 0; i--) {
+      const j = Math.floor(random() * (i + 1))
+      const other = children[j] as Place
+      children[j] = children[i] as Place
+      children[i] = other
+    }
   }
 
   /** Whether the place needs no fetching: its subtree is recorded, or its block is here and sound. */
@@ -270,23 +256,8 @@ export class Frontier {
     return this.#reuse(place, record) || this.#useHeld(place)
   }
 
-  #reuse(place: Place, record: Awaited<ReturnType<VerifiedWriter['getComplete']>>): boolean {
-    if (record === undefined) return false
-    if (place.kind === 'value') {
-      // A record of another size leaves the verdict to the bytes.
-      if (!mayReuseValue(record, place.block)) return false
-      this.counts.bytes += record.bytes
-      this.#completeValue(place)
-      return true
-    }
-    if (!mayReuse(record, place.claim)) return false
-    const { counts } = this
-    counts.subtreesSkipped++
-    counts.entriesSkipped += record.entries
-    counts.entries += record.entries
-    counts.bytes += record.bytes
-    this.#completeNode(place, record.firstKey, record.spineClosed)
-    return true
+  #reuse(place: Place, record: CompleteRecord | undefined): boolean {
+    return record !== undefined && this.#keeper.reuse(place, record)
   }
 
   #useHeld(place: Place): MaybeSettled {
@@ -298,84 +269,20 @@ export class Frontier {
     if (bytes === undefined) return false
     this.#bytesThisTurn += bytes.length
     // Hashed again: whatever is not what its link says must not count against the author.
-    if (bytes.length > bytesMaxOf(place) || !matchesLink(linkOf(place), bytes)) {
-      this.counts.blocksDamaged++
+    if (bytes.length > bytesMaxOf(linkOf(place)) || !matchesLink(linkOf(place), bytes)) {
+      this.#keeper.counts.blocksDamaged++
       return false
     }
-    const verified = verifyAt(place, bytes, true, this.#format)
-    this.counts.blocksHeld++
-    this.#keep(place, bytes, verified, place.trips)
+    this.#keeper.keep(place, bytes, true, place.trips, this.#places)
+    this.#keeper.counts.blocksHeld++
+    this.#keeper.counts.bytesHere += bytes.length
     return true
   }
+}
 
-  #keep(place: Place, bytes: Uint8Array, verified: Verified, trips: number): void {
-    if (place.kind === 'value') return this.#keepValue(place, verified as readonly Link[], trips)
-    this.#keepNode(place, bytes, verified as VerifiedNode, trips)
-  }
-
-  #keepNode(place: NodePlace, bytes: Uint8Array, verified: VerifiedNode, trips: number): void {
-    const { node } = verified
-    this.counts.bytes += bytes.length
-    const subtree = new Subtree(place.claim, verified, place.parent, place.index)
-    if (node.level > 0) this.#expand(place.claim, node, subtree, trips)
-    else this.#expandLeaf(node, subtree, trips)
-    if (subtree.isComplete) this.#complete(subtree)
-  }
-
-  /** Children, the leftmost to be looked at first. */
-  #expand(claim: NodeClaim, node: Node, subtree: Subtree, trips: number): void {
-    subtree.expect(node.length)
-    for (let i = node.length - 1; i >= 0; i--) {
-      this.#places.push({ kind: 'node', claim: childClaim(node, i, claim), parent: subtree, index: i, trips })
-    }
-  }
-
-  #expandLeaf(node: Node, subtree: Subtree, trips: number): void {
-    this.counts.entries += node.length
-    if (node.totalBytes === node.bytes.length) return
-    for (let i = node.length - 1; i >= 0; i--) {
-      if (node.isInline(i)) continue
-      const ref = node.value(i)
-      if (!isValueRef(ref)) continue
-      subtree.expect(1)
-      const block = { link: ref.link, place: rootPlace(ref.size) }
-      this.#places.push({ kind: 'value', block, parent: subtree, index: i, trips })
-    }
-  }
-
-  /** A leaf of a file, or the whole of a short value, is complete; the node of a file with its children. */
-  #keepValue(place: ValuePlace, links: readonly Link[], trips: number): void {
-    const { block } = place
-    if (links.length === 0) {
-      this.counts.bytes += block.place.size
-      this.#writer.putRecord(valueRecord(copyBytes(block.link), block.place))
-      this.#completeValue(place)
-      return
-    }
-    const part = new FilePart(block, links.length, place.parent, place.index)
-    for (const [i, link] of [...links.entries()].reverse()) {
-      const child = { link, place: childPlace(block.place, i) }
-      this.#places.push({ kind: 'value', block: child, parent: part, index: i, trips })
-    }
-  }
-
-  #completeValue(place: ValuePlace): void {
-    this.#complete(place.parent.completeChild(place.index, EMPTY_BYTES, false))
-  }
-
-  #completeNode(place: NodePlace, firstKey: Uint8Array, spineClosed: boolean): void {
-    this.#complete(place.parent?.completeChild(place.index, firstKey, spineClosed))
-  }
-
-  /** Records a complete subtree, and every one above that it completes. */
-  #complete(start: Incomplete | undefined): void {
-    let subtree = start
-    while (subtree !== undefined) {
-      const record = subtree.record()
-      this.#writer.putRecord(record)
-      subtree = subtree.parent?.completeChild(subtree.index, record.firstKey, record.spineClosed)
-    }
-  }
+function bytesOf(expected: Expected): number {
+  if (expected.kind === 'known') return 0
+  return (expected.kind === 'want' ? expected.subtreeBytes : subtreeBytes(expected)) ?? 0
 }
 
 type MaybeSettled = boolean | Promise<boolean>

@@ -1,7 +1,9 @@
 /** What became of each peer of one fetch: the counts behind a PullReport. */
 import { HEDGE_AFTER_MS } from '../limits.ts'
-import type { PeerOutcome, PeerReport, Traffic } from '../report.ts'
 import type { Session } from '../peers/session.ts'
+import type { PeerOutcome, PeerReport, PeerShare, Traffic } from '../report.ts'
+import type { Holdings } from './holdings.ts'
+import type { QuestionKind } from './questions.ts'
 
 /** What a peer owed at the end: for how long, and for how long it had not sent anything. */
 export interface Debt {
@@ -11,25 +13,32 @@ export interface Debt {
 
 interface Entry {
   readonly session: Session
-  readonly holds: boolean
   blocks: number
+  rows: number
 }
 
 export class PeerTally {
-  readonly #entries: readonly Entry[]
-  readonly #bySession: ReadonlyMap<Session, Entry>
+  /** Blocks that were used, and blocks that had come from another peer before. */
+  blocksReceived = 0
+  blocksRepeated = 0
+  readonly asked: Readonly<Record<QuestionKind, { questions: number; blocks: number; bytes: number }>> = {
+    blocks: { questions: 0, blocks: 0, bytes: 0 },
+    range: { questions: 0, blocks: 0, bytes: 0 },
+  }
+  readonly #holdings: Holdings
+  readonly #bySession = new Map<Session, Entry>()
   readonly #absent: readonly PeerReport[]
   #traffic: Traffic = { bytesReceived: 0, bytesSent: 0, requests: 0 }
 
-  constructor(sessions: readonly Session[], holds: (session: Session) => boolean, absent: readonly PeerReport[]) {
-    this.#entries = sessions.map((session) => ({ session, holds: holds(session), blocks: 0 }))
-    this.#bySession = new Map(this.#entries.map((entry) => [entry.session, entry]))
+  constructor(sessions: readonly Session[], holdings: Holdings, absent: readonly PeerReport[]) {
+    this.#holdings = holdings
     this.#absent = absent
+    for (const session of sessions) this.add(session)
   }
 
-  /** Whether the peer announced the root that is fetched. */
-  holds(session: Session): boolean {
-    return this.#bySession.get(session)?.holds === true
+  /** Takes in a peer. */
+  add(session: Session): void {
+    this.#bySession.set(session, { session, blocks: 0, rows: 0 })
   }
 
   /** Whether any block of the peer was used. */
@@ -37,10 +46,30 @@ export class PeerTally {
     return (this.#bySession.get(session)?.blocks ?? 0) > 0
   }
 
-  /** A block of the peer was verified and used. */
-  noteBlock(session: Session): void {
+  /** An answer came, whatever it is worth. */
+  noteAnswer(kind: QuestionKind, blocks: number, bytes: number): void {
+    const asked = this.asked[kind]
+    asked.questions++
+    asked.blocks += blocks
+    asked.bytes += bytes
+  }
+
+  /** Of so many blocks of the peer, which were verified, so many were new. */
+  noteBlocks(session: Session, fresh: number, all: number): void {
+    this.blocksReceived += fresh
+    this.blocksRepeated += all - fresh
     const entry = this.#bySession.get(session)
-    if (entry !== undefined) entry.blocks++
+    if (entry !== undefined) entry.blocks += fresh
+  }
+
+  /** Rows of the peer became part of the tree. */
+  noteRows(session: Session, rows: number): void {
+    const entry = this.#bySession.get(session)
+    if (entry !== undefined) entry.rows += rows
+  }
+
+  shares(): PeerShare[] {
+    return [...this.#bySession.values()].map(({ session, blocks }) => ({ name: session.name, blocks }))
   }
 
   /** All peers together. True after {@link report}. */
@@ -52,17 +81,18 @@ export class PeerTally {
   report(debtOf: (session: Session) => Debt | undefined): PeerReport[] {
     const reports = [...this.#absent]
     let { bytesReceived, bytesSent, requests } = this.#traffic
-    for (const entry of this.#entries) {
-      const { session, blocks } = entry
+    for (const entry of this.#bySession.values()) {
+      const { session, blocks, rows } = entry
       const traffic = session.takeTraffic()
       requests += traffic.requests
-      const { outcome, reason } = judge(entry, debtOf(session))
+      const { outcome, reason } = judge(entry, this.#holdings, debtOf(session))
       reports.push({
         peer: session.peer,
         name: session.name,
         outcome,
         reason,
         blocks,
+        rows,
         bytesReceived: traffic.bytesReceived,
         bytesSent: traffic.bytesSent,
       })
@@ -77,7 +107,8 @@ export class PeerTally {
 }
 
 function judge(
-  { session, holds, blocks }: Entry,
+  { session, blocks, rows }: Entry,
+  holdings: Holdings,
   debt: Debt | undefined,
 ): { outcome: PeerOutcome; reason: string | undefined } {
   if (session.end !== undefined) return { outcome: session.end.fault, reason: session.end.error.message }
@@ -85,9 +116,14 @@ function judge(
     return { outcome: 'silent', reason: `sent nothing for ${debt.quietMs} ms, others did its work` }
   }
   if (debt !== undefined) return { outcome: 'slow', reason: `owed an answer for ${debt.ms} ms, others did its work` }
-  if (holds) return { outcome: blocks > 0 ? 'used' : 'unused', reason: undefined }
-  if (session.announced === undefined && session.status === 'empty')
-    return { outcome: 'empty', reason: 'has no signed root yet' }
+  if (holdings.isGone(session)) return { outcome: 'outdated', reason: 'does not serve this tree, or no longer' }
+  if (holdings.holds(session) || session.status === 'partial') {
+    return { outcome: blocks > 0 || rows > 0 ? 'used' : 'unused', reason: undefined }
+  }
+  if (session.announced === undefined && session.status === 'empty') {
+    // A gateway of others shows no root at all, and may have the blocks of any.
+    return blocks > 0 ? { outcome: 'used', reason: undefined } : { outcome: 'empty', reason: 'has no signed root yet' }
+  }
   return { outcome: 'outdated', reason: 'its newest root is another one' }
 }
 

@@ -1,6 +1,6 @@
 /** Places of a tree where a block is wanted, and the claims under which it is verified there. */
 import { CoppiceError } from '../../errors.ts'
-import { formatLink, type Link } from '../../link.ts'
+import { CODEC_DAG_CBOR, formatLink, type Link, linkCodec } from '../../link.ts'
 import {
   type Format,
   type NodeClaim,
@@ -49,8 +49,13 @@ export function likelyBytes(place: Place): number {
   return place.kind === 'node' ? Math.min(place.claim.bytes, NODE_BYTES_LIKELY) : blockLength(place.block.place)
 }
 
-export function bytesMaxOf(place: Place): number {
-  return place.kind === 'node' ? NODE_BYTES_MAX : RAW_VALUE_BYTES_MAX
+/** Of the block and all below it, by the author's word; undefined for what is no node. */
+export function subtreeBytes(place: Place): number | undefined {
+  return place.kind === 'node' ? place.claim.bytes : undefined
+}
+
+export function bytesMaxOf(link: Link): number {
+  return linkCodec(link) === CODEC_DAG_CBOR ? NODE_BYTES_MAX : RAW_VALUE_BYTES_MAX
 }
 
 /** Children of a node of a tree, as a rule: what the nodes under way are counted by. */
@@ -89,5 +94,13 @@ export function mismatch(link: Link): CoppiceError {
   const cid = formatLink(link)
   return new CoppiceError('BLOCK_MISMATCH', `block ${cid}: expected the bytes of its CID, got others (rule 1)`, {
     details: { rule: 1, cid },
+  })
+}
+
+/** About a block of a range. */
+export function foreignBlock(bytes: Uint8Array): CoppiceError {
+  const what = `one of ${bytes.length} bytes that is none of them`
+  return new CoppiceError('BLOCK_MISMATCH', `range: expected blocks below the links asked for, got ${what} (rule 1)`, {
+    details: { rule: 1 },
   })
 }

@@ -71,6 +71,11 @@ export class VerifiedWriter {
     return this.#written.then(() => this.writeIfFull())
   }
 
+  /** Starts to write what there is, unless that is under way: now and then, where little comes in, so that it is kept and served. */
+  writeSome(): void {
+    if (this.#failure === undefined && this.#writing === undefined && this.#filling.bytes > 0) this.#begin()
+  }
+
   /** Writes everything put so far. @throws what the store failed with, of this or an earlier batch. */
   async flush(): Promise<void> {
     for (;;) {

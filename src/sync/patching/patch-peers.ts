@@ -3,11 +3,12 @@
  * suspicion: whether it lied or the author's tree breaks a rule, only the blocks can tell (protocol.md, 16).
  */
 import type { Clock } from '../../clock.ts'
+import { isCoppiceError } from '../../errors.ts'
 import type { Link } from '../../link.ts'
 import { type Edit, equalValues, FORMAT_1, KEY_BYTES_MAX, type Tree, type Value } from '../../prolly/index.ts'
 import { BUSY_WAIT_MS, PATCH_PAGE_ROWS_GOOD } from '../limits.ts'
 import type { PatchPage, PatchQuestion, Session } from '../peers/session.ts'
-import { patchRowBytes } from '../wire/index.ts'
+import { patchBytes } from '../wire/index.ts'
 
 /** A peer that is busy so often is not asked again: blocks can be had meanwhile. */
 const BUSY_ANSWERS_MAX = 3
@@ -38,6 +39,9 @@ interface PeerState {
 
 /** Rows of a peer that are compared with the tree in the end, where they could not be proven: any that is made up is found. */
 const UNPROVEN_ROWS_MAX = 16
+
+/** What a row counts at least that came to nothing: tiny ones bring a peer as much patience as large ones. */
+const WASTED_ROW_BYTES_MIN = 64
 
 export class PatchPeers {
   /** Pages that came, their rows, and the bytes of these. */
@@ -78,13 +82,13 @@ export class PatchPeers {
 
   /**
    * Peers whose rows are not those of the tree, once it is all here and keeps the rules, and what was wrong with them.
-   * @throws {CoppiceError} `STORE_CORRUPT`, `BLOCK_MISSING`
+   * @throws {CoppiceError} `STORE_CORRUPT`, `BLOCK_MISSING` of the newer tree
    */
-  async liars(tree: () => Promise<Tree>): Promise<Map<Session, string>> {
+  async liars(from: () => Promise<Tree>, to: () => Promise<Tree>): Promise<Map<Session, string>> {
     const found = new Map<Session, string>()
     for (const [session, { suspicion, unproven }] of this.#states) {
       if (suspicion !== undefined) found.set(session, suspicion)
-      else if (unproven.length > 0 && (await isMadeUp(await tree(), unproven))) {
+      else if (unproven.length > 0 && (await isMadeUp(unproven, from, await to()))) {
         found.set(session, 'sent rows that are not those of the tree')
       }
     }
@@ -116,8 +120,7 @@ export class PatchPeers {
       await this.rest()
     }
     if (typeof answer === 'string') return undefined
-    let bytes = 0
-    for (const [i, key] of answer.keys.entries()) bytes += patchRowBytes(key, answer.values[i] ?? null)
+    const bytes = patchBytes(answer)
     this.counts.pages++
     this.counts.rows += answer.keys.length
     this.counts.rowBytes += bytes
@@ -158,16 +161,28 @@ export class PatchPeers {
     for (let i = 0; i < rows.length && state.unproven.length < UNPROVEN_ROWS_MAX; i += step) {
       state.unproven.push(rows[i] as Edit<Value>)
     }
-    state.wasteBytes += bytes
+    state.wasteBytes += Math.max(bytes, rows.length * WASTED_ROW_BYTES_MIN)
     if (state.wasteBytes > this.#options.wasteBytesMax) state.isOut = true
   }
 }
 
-/** Whether some row is not so in the tree. */
-async function isMadeUp(tree: Tree, rows: readonly Edit<Value>[]): Promise<boolean> {
-  for (const { key, value } of rows) {
-    const there = await tree.getValue(key)
-    if (there === undefined ? value !== null : value === null || !equalValues(there, value)) return true
-  }
+/** Whether some row is not so in the newer tree, or was so in the older one. */
+async function isMadeUp(rows: readonly Edit<Value>[], from: () => Promise<Tree>, to: Tree): Promise<boolean> {
+  for (const row of rows) if (!(await isSo(to, row)) || (await wasSo(from, row))) return true
   return false
+}
+
+async function isSo(tree: Tree, { key, value }: Edit<Value>): Promise<boolean> {
+  const there = await tree.getValue(key)
+  return there === undefined ? value === null : value !== null && equalValues(there, value)
+}
+
+/** Where the older tree is damaged here, nobody is blamed for it. */
+async function wasSo(tree: () => Promise<Tree>, row: Edit<Value>): Promise<boolean> {
+  try {
+    return await isSo(await tree(), row)
+  } catch (error) {
+    if (isCoppiceError(error, 'STORE_CORRUPT') || isCoppiceError(error, 'BLOCK_MISSING')) return false
+    throw error
+  }
 }

@@ -180,9 +180,13 @@ class PatchPull {
     if (first === undefined) return ['blocks', 'no node is missing']
     walk.putBack([first])
     if (this.#peers.usable.length === 0) return ['blocks', 'no peer answers questions about rows']
-    const base = await Tree.open(new NodeReader(this.#store, BASE_CACHE_BYTES), this.#from)
+    const base = await this.#open(this.#from)
     if (isMostlyNew(base.ref, this.#target)) return ['blocks', 'most entries are new']
     return { walk, first, base }
+  }
+
+  #open(root: Link): Promise<Tree> {
+    return Tree.open(new NodeReader(this.#store, BASE_CACHE_BYTES), root)
   }
 
   #isCheap({ estimate, run }: Probe): boolean {
@@ -264,7 +268,10 @@ class PatchPull {
       roundTrips: this.#trips,
     }
     const liars = (): Promise<Map<Session, string>> =>
-      this.#peers.liars(() => Tree.open(new NodeReader(this.#store, BASE_CACHE_BYTES), this.#target.root))
+      this.#peers.liars(
+        () => this.#open(this.#from),
+        () => this.#open(this.#target.root),
+      )
     return { report, liars, rowsUsed }
   }
 }

@@ -78,9 +78,12 @@ export class PieceLanes {
     signal.addEventListener('abort', onAbort, { once: true })
     try {
       signal.throwIfAborted()
-      const sessions = peers.usable
+      // Somebody may still owe the first page: with it there are no more questions than a peer may have.
+      const sessions = peers.usable.map((session) => ({ session, open: session.openQuestions }))
       for (let i = 0; i < BLOCK_REQUESTS_PER_PEER; i++) {
-        for (const session of sessions) if (this.#lanes < sizes.lanesMax) void this.#runLane(session)
+        for (const { session, open } of sessions) {
+          if (open + i < BLOCK_REQUESTS_PER_PEER && this.#lanes < sizes.lanesMax) void this.#runLane(session)
+        }
       }
       if (this.#lanes === 0) return
       void this.#tick()
@@ -196,7 +199,8 @@ export class PieceLanes {
   async #expand(first: Session, pieces: readonly Piece[]): Promise<void> {
     const { walk, peers, store, clock } = this.#options
     const links = pieces.map(({ claim }) => claim.link)
-    const others = [first, ...peers.usable.filter((session) => session !== first)]
+    const isFree = (session: Session): boolean => session !== first && session.openQuestions < BLOCK_REQUESTS_PER_PEER
+    const others = [first, ...peers.usable.filter(isFree)]
     const ask = (session: Session): Promise<NodeAnswer | undefined> => this.#askNodes(session, links)
     const answer = await firstAnswer(() => others.shift(), ask, { clock, signal: this.#over.signal })
     if (answer === undefined) return walk.putBack(pieces)
@@ -282,7 +286,8 @@ export class PieceLanes {
     let { trips } = piece
     while (!run.covers(piece.claim)) {
       if (piece.isDone) return true
-      if (run.bytes >= Math.min(sizes.pieceRowBytesMax, Math.max(piece.claim.bytes, sizes.probeBytesMin))) {
+      const bytesMax = Math.min(sizes.pieceRowBytesMax, Math.max(piece.claim.bytes, sizes.probeBytesMin))
+      if (run.bytes >= bytesMax || run.rows >= sizes.pieceRowsMax) {
         this.#giveUp(piece, run)
         return true
       }

@@ -15,6 +15,8 @@ export interface PatchSizes {
   /** Rebuilt nodes and rows at which a subtree is left to blocks after all. */
   readonly pieceNodeBytesMax: number
   readonly pieceRowBytesMax: number
+  /** And rows, since each takes some 250 bytes of memory, however small it is on the wire. */
+  readonly pieceRowsMax: number
   /** Rows of one peer that came to nothing, after which it is asked for no more. */
   readonly wasteBytesMax: number
   /** Lanes at once, over all peers, each with a unit of rows in memory. */
@@ -34,6 +36,7 @@ export const PATCH_SIZES: PatchSizes = {
   pieceNodeBytes: 6 * KIB * KIB,
   pieceNodeBytesMax: 16 * KIB * KIB,
   pieceRowBytesMax: 2 * KIB * KIB,
+  pieceRowsMax: 32 * KIB,
   wasteBytesMax: 2 * KIB * KIB,
   lanesMax: 8,
   shareMax: PATCH_SHARE_MAX,

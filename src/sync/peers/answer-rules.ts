@@ -10,13 +10,13 @@ import { PATCH_PAGE_ROWS_GOOD } from '../limits.ts'
 import {
   type Answer,
   type BlocksAnswer,
+  dataBytesOf,
   type GetBlocks,
   type GetPatch,
   type PatchAnswer,
   type RangeAnswer,
   type Request,
   type Tell,
-  patchRowBytes,
 } from '../wire/index.ts'
 
 /** What is answered. */
@@ -70,8 +70,9 @@ export function dataBytesMaxOf(question: Question): number {
 const ROW_BYTES_MAX = KEY_BYTES_MAX + FORMAT_1.inlineBytesMax
 
 /** A provider sends the longest prefix that fits the budget, so one that stops early is found out. */
-function judgeBlocks({ links, bytesMax }: GetBlocks, { blocks }: BlocksAnswer): Judgement {
-  const bytes = totalBytes(blocks)
+function judgeBlocks({ links, bytesMax }: GetBlocks, answer: BlocksAnswer): Judgement {
+  const { blocks } = answer
+  const bytes = dataBytesOf(answer)
   const earns = blocks.length === links.length || bytes >= ANSWER_BYTES_MAX / 2
   if (blocks.length > links.length) {
     return { broken: `sent ${blocks.length} blocks where ${links.length} were asked for`, earns }
@@ -85,16 +86,16 @@ function judgeBlocks({ links, bytesMax }: GetBlocks, { blocks }: BlocksAnswer): 
 }
 
 /** What is left out is for whoever knows the tree to judge; a question that was sized well is answered with most of it. */
-function judgeRange(bytesMax: number, { blocks }: RangeAnswer): Judgement {
-  const bytes = totalBytes(blocks)
+function judgeRange(bytesMax: number, answer: RangeAnswer): Judgement {
+  const bytes = dataBytesOf(answer)
   const earns = bytes >= bytesMax / 2
-  return bytes > bytesMax && blocks.length > 1 ? { broken: tooMany(bytes, bytesMax), earns } : { earns }
+  return bytes > bytesMax && answer.blocks.length > 1 ? { broken: tooMany(bytes, bytesMax), earns } : { earns }
 }
 
 /** The order of the keys was checked when they were decoded. */
-function judgePatch({ after, until, bytesMax }: GetPatch, { keys, values, isLast }: PatchAnswer): Judgement {
-  let bytes = 0
-  for (const [i, key] of keys.entries()) bytes += patchRowBytes(key, values[i] ?? null)
+function judgePatch({ after, until, bytesMax }: GetPatch, answer: PatchAnswer): Judgement {
+  const { keys, isLast } = answer
+  const bytes = dataBytesOf(answer)
   // Where few rows are far apart, a page ends with the nodes that were read for it.
   const earns = isLast || bytes >= bytesMax / 2 || keys.length >= PATCH_PAGE_ROWS_GOOD
   if (bytes > bytesMax && keys.length > 1) return { broken: tooMany(bytes, bytesMax), earns }
@@ -105,12 +106,6 @@ function judgePatch({ after, until, bytesMax }: GetPatch, { keys, values, isLast
   const isWithin =
     (after === null || compareBytes(first, after) > 0) && (until === null || compareBytes(last, until) <= 0)
   return isWithin ? { earns } : { broken: 'sent rows outside the range that was asked for', earns }
-}
-
-function totalBytes(parts: readonly (Uint8Array | null)[]): number {
-  let bytes = 0
-  for (const part of parts) bytes += part?.length ?? 0
-  return bytes
 }
 
 function tooMany(bytes: number, bytesMax: number): string {

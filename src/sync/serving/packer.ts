@@ -1,5 +1,5 @@
 /**
- * Which answers of a channel are packed (protocol.md, 13). What does not get shorter is sent as it is, and costs a try now and then: the
+ * Which answers of a channel are packed (protocol.md, 15). What does not get shorter is sent as it is, and costs a try now and then: the
  * further apart, the more tries have failed in a row.
  */
 import type { Packing } from '../../packings.ts'

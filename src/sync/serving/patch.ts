@@ -17,7 +17,14 @@ import {
   PATCHES_AT_ONCE,
   PATCHES_WAITING_MAX,
 } from '../limits.ts'
-import { type GetPatch, type PatchAnswer, type PatchValue, patchRowBytes, type Refusal } from '../wire/index.ts'
+import {
+  type GetPatch,
+  type PatchAnswer,
+  patchBytes,
+  type PatchValue,
+  patchRowBytes,
+  type Refusal,
+} from '../wire/index.ts'
 import type { ServedTrees } from './served-trees.ts'
 import { Turnstile } from './turnstile.ts'
 
@@ -25,8 +32,16 @@ type Page = Pick<PatchAnswer, 'keys' | 'values' | 'isLast'>
 
 /** Nodes kept between pages: the paths along which the next page begins. */
 const NODE_CACHE_BYTES = 4 * 1024 * 1024
-/** Of a row of a kept page, beside its bytes: two views. */
+/** Of a kept page, and of each of its rows, beside their bytes: arrays and a buffer, and two views. */
+const PAGE_OVERHEAD_BYTES = 512
 const ROW_OVERHEAD_BYTES = 256
+
+/** What the patches of all databases of a process share: a line, and the pages that are kept, which are named by links. */
+export class SharedPatches {
+  /** Apart from other questions, which need not wait for the few that read thousands of nodes. */
+  readonly turnstile: Turnstile = new Turnstile(PATCHES_AT_ONCE, PATCHES_WAITING_MAX)
+  readonly pages: PageCache = new PageCache(PATCH_CACHE_BYTES)
+}
 
 /** The patches of one database, for all channels. */
 export class PatchSource {
@@ -34,13 +49,18 @@ export class PatchSource {
   readonly #nodesPerPage: number
   readonly #meter: Meter
   readonly #nodes: NodeReader
-  readonly #pages = new PageCache(PATCH_CACHE_BYTES)
-  /** Apart from other questions, which need not wait for the few that read thousands of nodes. */
-  readonly #turnstile = new Turnstile(PATCHES_AT_ONCE, PATCHES_WAITING_MAX)
+  readonly #pages: PageCache
+  readonly #turnstile: Turnstile
 
   /** `nodesPerPage`: for tests. */
-  constructor(trees: ServedTrees, nodesPerPage: number = PATCH_NODES_PER_PAGE) {
+  constructor(
+    trees: ServedTrees,
+    nodesPerPage: number = PATCH_NODES_PER_PAGE,
+    shared: SharedPatches = new SharedPatches(),
+  ) {
     this.#trees = trees
+    this.#pages = shared.pages
+    this.#turnstile = shared.turnstile
     this.#nodesPerPage = nodesPerPage
     this.#meter = new Meter(trees.store, 2 * nodesPerPage)
     this.#nodes = new NodeReader(this.#meter, NODE_CACHE_BYTES)
@@ -49,17 +69,21 @@ export class PatchSource {
   /** `gone` where either tree is not whole here, is damaged, or is such that blocks cost less. @throws the signal's reason; errors of the store. */
   async answer(request: GetPatch, signal: AbortSignal): Promise<PatchAnswer | Refusal> {
     const { id } = request
-    const page = await this.#turnstile.run(() => this.#page(request, signal))
+    // Looked at each time: records go first when a tree is collected.
+    const areWhole = (await this.#isWhole(request.from)) && (await this.#isWhole(request.to))
+    const page = areWhole ? await this.#page(request, signal) : 'gone'
     if (page === undefined) return { type: 'refusal', id, reason: 'busy' }
     return page === 'gone' ? { type: 'refusal', id, reason: 'gone' } : { type: 'patch', id, ...page }
   }
 
-  async #page(request: GetPatch, signal: AbortSignal): Promise<Page | 'gone'> {
-    // Looked at each time: records go first when a tree is collected.
-    if (!(await this.#isWhole(request.from)) || !(await this.#isWhole(request.to))) return 'gone'
+  /** One that is kept takes no turn. Undefined where too many wait. */
+  async #page(request: GetPatch, signal: AbortSignal): Promise<Page | 'gone' | undefined> {
     const key = pageKey(request)
-    const known = this.#pages.get(key)
-    if (known !== undefined) return known
+    const make = async (): Promise<Page | 'gone'> => this.#pages.get(key) ?? (await this.#make(request, key, signal))
+    return this.#pages.get(key) ?? (await this.#turnstile.run(make, signal))
+  }
+
+  async #make(request: GetPatch, key: string, signal: AbortSignal): Promise<Page | 'gone'> {
     this.#meter.read = 0
     const rows = new PageRows(request.bytesMax)
     try {
@@ -174,7 +198,7 @@ class Meter implements BlockReader {
   }
 }
 
-/** Pages by question, the one used longest ago dropped first. */
+/** Pages by question, the one used longest ago dropped first. Bounds of a question count: empty pages are as many as somebody likes. */
 class PageCache {
   readonly #bytesMax: number
   readonly #pages = new Map<string, Page>()
@@ -194,20 +218,18 @@ class PageCache {
 
   keep(key: string, page: Page): Page {
     this.#pages.set(key, page)
-    this.#bytes += pageBytes(page)
+    this.#bytes += keptBytes(key, page)
     for (const [oldest, old] of this.#pages) {
       if (this.#bytes <= this.#bytesMax) break
       this.#pages.delete(oldest)
-      this.#bytes -= pageBytes(old)
+      this.#bytes -= keptBytes(oldest, old)
     }
     return page
   }
 }
 
-function pageBytes({ keys, values }: Page): number {
-  let bytes = 0
-  for (const [i, key] of keys.entries()) bytes += ROW_OVERHEAD_BYTES + patchRowBytes(key, values[i] ?? null)
-  return bytes
+function keptBytes(question: string, { keys, values }: Page): number {
+  return PAGE_OVERHEAD_BYTES + question.length + keys.length * ROW_OVERHEAD_BYTES + patchBytes({ keys, values })
 }
 
 function pageKey({ from, to, after, until, bytesMax }: GetPatch): string {

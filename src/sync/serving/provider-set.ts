@@ -2,6 +2,7 @@
 import { bytesToHex } from '../../bytes.ts'
 import type { Clock } from '../../clock.ts'
 import { CoppiceError } from '../../errors.ts'
+import type { Packing } from '../../packings.ts'
 import type { Channel } from '../channel.ts'
 import {
   ANSWERS_AT_ONCE,
@@ -12,24 +13,35 @@ import {
   PROTOCOL_VERSION,
 } from '../limits.ts'
 import { decodeHello, encodeMessage, type WelcomeStatus } from '../wire/index.ts'
+import { PeerExchange, type PeerExchangeOptions } from './peers.ts'
+import { SharedPatches } from './patch.ts'
 import { type ChannelActivity, Provider, type ProviderOptions } from './provider.ts'
 import { Turnstile } from './turnstile.ts'
 
 export interface ProviderSetOptions {
   readonly clock: Clock
+  /** In which answers may be packed, the preferred first; none where absent. */
+  readonly packings?: readonly Packing[]
+  /** For peer exchange; without it peers are not told of each other. */
+  readonly exchange?: Omit<PeerExchangeOptions, 'clock'>
   /** Channels served at once; the next are told that this peer is busy. */
   readonly channelsMax?: number
 }
 
 export class ProviderSet {
   readonly #clock: Clock
+  readonly #packings: readonly Packing[]
+  readonly #exchange: Omit<PeerExchangeOptions, 'clock'> | undefined
   readonly #channelsMax: number
   readonly #providers = new Map<string, Provider>()
   readonly #turnstile = new Turnstile(ANSWERS_AT_ONCE, ANSWERS_WAITING_MAX)
+  readonly #patches = new SharedPatches()
   readonly #channels = new Map<Channel, ChannelActivity>()
 
   constructor(options: ProviderSetOptions) {
     this.#clock = options.clock
+    this.#packings = options.packings ?? []
+    this.#exchange = options.exchange
     this.#channelsMax = options.channelsMax ?? CHANNELS_MAX
   }
 
@@ -42,10 +54,17 @@ export class ProviderSet {
    * Serves a database from now on. The function returned ends that: channels that are open go on.
    * @throws {TypeError} where the database is served already.
    */
-  add(options: Omit<ProviderOptions, 'turnstile' | 'clock'>): () => void {
+  add(options: Omit<ProviderOptions, 'turnstile' | 'patches' | 'clock' | 'packings' | 'peers'>): () => void {
     const key = keyOf(options.author, options.name)
     if (this.#providers.has(key)) throw new TypeError(`provider: ${options.name} of this author is served already`)
-    const provider = new Provider({ ...options, clock: this.#clock, turnstile: this.#turnstile })
+    const provider = new Provider({
+      ...options,
+      clock: this.#clock,
+      packings: this.#packings,
+      turnstile: this.#turnstile,
+      patches: this.#patches,
+      peers: this.#exchange && new PeerExchange({ ...this.#exchange, clock: this.#clock }),
+    })
     this.#providers.set(key, provider)
     return () => {
       if (this.#providers.get(key) === provider) this.#providers.delete(key)

@@ -1,6 +1,6 @@
 /**
- * Serves one database to anybody: its newest signed root, and blocks of subtrees that are complete here and belong to a
- * signed root (protocol.md, 9). A block without a completeness record is "not here", even where the store holds it:
+ * Serves one database to anybody: its newest signed root, and data of the trees it chooses to serve, of subtrees that are
+ * complete here and belong to a signed root (protocol.md, 9). A block without a completeness record is "not here", even where the store holds it:
  * drafts, half-fetched trees and other databases cannot be probed for. Bytes are hashed before they leave, so that a
  * bad disk makes this peer incomplete and never a liar.
  *
@@ -8,13 +8,17 @@
  */
 import type { Clock } from '../../clock.ts'
 import { CoppiceError } from '../../errors.ts'
+import type { Link } from '../../link.ts'
 import type { MaybePromise } from '../../maybe-promise.ts'
+import type { Packing } from '../../packings.ts'
 import type { Channel } from '../channel.ts'
 import {
   ANSWERS_AT_ONCE,
   ANSWERS_WAITING_MAX,
   BYTES_PER_TURN,
+  PATCH_NODES_PER_PAGE,
   PROTOCOL_VERSION,
+  REQUEST_WORK_BYTES,
   TELL_INTERVAL_MS,
   TELLS_BURST,
 } from '../limits.ts'
@@ -22,15 +26,21 @@ import {
   decodeRequest,
   encodeMessage,
   type Answer,
+  type GetPeers,
   type GetRoot,
   type Hello,
   type Message,
   type Request,
   type RootId,
   type Tell,
+  type WelcomeStatus,
 } from '../wire/index.ts'
 import { answerBlocks } from './blocks.ts'
 import { answerHave } from './have.ts'
+import { type PackedFrame, Packer } from './packer.ts'
+import { PatchSource, type SharedPatches } from './patch.ts'
+import type { PeerExchange } from './peers.ts'
+import { answerRange } from './range.ts'
 import type { ServedTrees } from './served-trees.ts'
 import { Turnstile } from './turnstile.ts'
 
@@ -38,8 +48,8 @@ import { Turnstile } from './turnstile.ts'
 export interface NewestRoot {
   readonly signedRoot: Uint8Array
   readonly id: RootId
-  /** Referred to by each channel that was told of this root, until it is told of another or ends: its blocks stay here meanwhile. */
-  readonly kept?: unknown
+  /** Only parts of its tree are here yet. */
+  readonly isPartial?: boolean
 }
 
 export interface ProviderOptions extends ServedTrees {
@@ -48,13 +58,20 @@ export interface ProviderOptions extends ServedTrees {
   readonly name: string
   /** Undefined while nothing has been signed. */
   readonly newest: () => MaybePromise<NewestRoot | undefined>
+  /** Whether questions about the tree of this root are answered; others are refused. Absent: those about any are. */
+  readonly serves?: (root: Link) => MaybePromise<boolean>
   /** Resolves when {@link newest} may have another answer; rejects with the signal's reason when it aborts. */
   readonly changed: (signal: AbortSignal) => Promise<void>
   readonly clock: Clock
+  /** In which answers may be packed, the preferred first; none where absent. */
+  readonly packings?: readonly Packing[]
   /** Called with a signed root that a peer calls newer: unverified, at most a few per channel. Must not throw. */
   readonly onTell?: (signedRoot: Uint8Array, peer: string) => void
+  /** Where peers that serve the database are remembered; none is named where absent. */
+  readonly peers?: PeerExchange | undefined
   /** Shared by the providers of one process, so that all their channels take turns. */
   readonly turnstile?: Turnstile
+  readonly patches?: SharedPatches
 }
 
 /** What a channel does, for whoever has to choose which of many may stay. */
@@ -70,12 +87,14 @@ export class Provider {
   readonly name: string
   readonly #options: ProviderOptions
   readonly #turnstile: Turnstile
+  readonly #patches: PatchSource
 
   constructor(options: ProviderOptions) {
     this.author = options.author
     this.name = options.name
     this.#options = options
     this.#turnstile = options.turnstile ?? new Turnstile(ANSWERS_AT_ONCE, ANSWERS_WAITING_MAX)
+    this.#patches = new PatchSource(options, PATCH_NODES_PER_PAGE, options.patches)
   }
 
   /**
@@ -85,7 +104,7 @@ export class Provider {
    */
   async serve(channel: Channel, hello: Hello, activity?: ChannelActivity): Promise<void> {
     const seen = activity ?? { at: this.#options.clock.now(), isWaiting: false }
-    const service = new Service(channel, this.#options, this.#turnstile, seen)
+    const service = new Service(channel, this.#options, this.#turnstile, this.#patches, seen)
     try {
       await service.welcome(hello)
       await service.run()
@@ -100,16 +119,25 @@ class Service {
   readonly #channel: Channel
   readonly #options: ProviderOptions
   readonly #turnstile: Turnstile
+  readonly #patches: PatchSource
   readonly #over = new AbortController()
   readonly #activity: ChannelActivity
-  /** What the peer was told last, and may be fetching. */
-  #told: NewestRoot | undefined
+  /** Whether the welcome showed that any root shown here may be one whose tree is here in part only. */
+  #mayBePartial = false
   #tells = TELLS_BURST
   #tellsCountedAt: number
-  #bytesThisTurn = 0
+  #workThisTurn = 0
+  #packer = new Packer([], [])
 
-  constructor(channel: Channel, options: ProviderOptions, turnstile: Turnstile, activity: ChannelActivity) {
+  constructor(
+    channel: Channel,
+    options: ProviderOptions,
+    turnstile: Turnstile,
+    patches: PatchSource,
+    activity: ChannelActivity,
+  ) {
     this.#channel = channel
+    this.#patches = patches
     this.#options = options
     this.#activity = activity
     this.#turnstile = turnstile
@@ -121,43 +149,65 @@ class Service {
   }
 
   async welcome(hello: Hello): Promise<void> {
-    const newest = await this.#newest()
-    const same = newest !== undefined && hello.have !== null && isSame(newest.id, hello.have)
-    const status = newest === undefined ? 'empty' : same ? 'same' : 'newest'
-    const signedRoot = newest === undefined || same ? null : newest.signedRoot
+    const newest = await this.#options.newest()
+    const status = welcomeStatus(newest, hello.have)
+    this.#mayBePartial = status === 'empty' || status === 'partial'
+    const signedRoot = status === 'newest' || status === 'partial' ? (newest?.signedRoot ?? null) : null
+    this.#packer = new Packer(this.#options.packings ?? [], hello.packings)
     await this.#send({ type: 'welcome', version: PROTOCOL_VERSION, status, signedRoot })
   }
 
   async run(): Promise<void> {
+    let next = this.#channel.receive()
     for (;;) {
-      const frame = await this.#channel.receive()
+      const frame = await next
       if (frame === undefined) return
+      // Waited for while this request is worked on: the loss of the channel ends the work.
+      next = this.#channel.receive()
+      next.catch(() => this.stop())
       this.#activity.at = this.#options.clock.now()
       const request = decodeRequest(frame)
       if (request.type === 'tell') this.#takeTell(request.signedRoot)
       else if (request.type === 'get root') await this.#sendRoot(request)
+      else if (request.type === 'get peers') await this.#sendPeers(request)
+      else if (this.#channel.isLimited === true) await this.#send(gone(request))
       else await this.#sendAnswer(request)
+      await this.#breathe()
     }
+  }
+
+  /** A peer that is reached through a relay may learn of others, which give it what this channel does not carry. */
+  async #sendPeers({ id, addresses }: GetPeers): Promise<void> {
+    const given = this.#options.peers?.answer(this.#channel.peer, addresses) ?? []
+    await this.#send({ type: 'peers', id, addresses: given })
   }
 
   /** Answers are read in turn with those of all channels, and sent while the next channel's is read. */
   async #sendAnswer(request: DataRequest): Promise<void> {
     const { id } = request
-    let frame: Uint8Array | undefined
+    let answered: PackedFrame | undefined
     try {
-      frame = await this.#turnstile.run(async () => encodeMessage(await answer(request, this.#options)))
+      answered = await this.#answer(request)
     } catch (error) {
       await this.#send({ type: 'refusal', id, reason: 'failed' })
       throw error
     }
-    if (frame === undefined) return this.#send({ type: 'refusal', id, reason: 'busy' })
-    this.#bytesThisTurn += frame.length
-    const sent = this.#channel.send(frame)
+    if (answered === undefined) return this.#send({ type: 'refusal', id, reason: 'busy' })
+    // The work is that of the data, however little is sent.
+    this.#workThisTurn += answered.dataBytes
+    const sent = this.#channel.send(answered.frame)
     // A peer may take half a minute for each 64 KiB: what the channel holds is enough.
-    frame = undefined
+    answered = undefined
     await sent
     this.#activity.at = this.#options.clock.now()
-    await this.#breathe()
+  }
+
+  async #answer(request: DataRequest): Promise<PackedFrame | undefined> {
+    const { signal } = this.#over
+    const work = async (): Promise<PackedFrame> =>
+      this.#packer.frameOf(await answer(request, this.#options, this.#patches, signal))
+    // Patches take turns among themselves.
+    return request.type === 'get patch' ? await work() : await this.#turnstile.run(work, signal)
   }
 
   async #sendRoot(request: GetRoot): Promise<void> {
@@ -189,9 +239,10 @@ class Service {
     }
   }
 
+  /** What a request for a root may be answered with: whoever was not told to expect parts takes a root for whole. */
   async #newest(): Promise<NewestRoot | undefined> {
-    this.#told = await this.#options.newest()
-    return this.#told
+    const newest = await this.#options.newest()
+    return newest?.isPartial === true && !this.#mayBePartial ? undefined : newest
   }
 
   /** The newest root at once if it is news; else null after a change, or after `ms`. */
@@ -231,25 +282,50 @@ class Service {
     this.#activity.at = this.#options.clock.now()
   }
 
-  /** Reading and hashing are synchronous where the store is: let others have a turn now and then. */
+  /** Reading and hashing are synchronous where the store is: let others have a turn now and then, whatever was asked for. */
   async #breathe(): Promise<void> {
-    if (this.#bytesThisTurn < BYTES_PER_TURN) return
-    this.#bytesThisTurn = 0
+    this.#workThisTurn += REQUEST_WORK_BYTES
+    if (this.#workThisTurn < BYTES_PER_TURN) return
+    this.#workThisTurn = 0
     await this.#options.clock.sleep(0, this.#over.signal)
   }
 }
 
-type DataRequest = Exclude<Request, GetRoot | Tell>
+type DataRequest = Exclude<Request, GetRoot | GetPeers | Tell>
 
-async function answer(request: DataRequest, trees: ServedTrees): Promise<Answer> {
+async function answer(
+  request: DataRequest,
+  options: ProviderOptions,
+  patches: PatchSource,
+  signal: AbortSignal,
+): Promise<Answer> {
+  if ((await options.serves?.(treeOf(request))) === false) return gone(request)
   switch (request.type) {
     case 'get blocks':
-      return await answerBlocks(request, trees)
+      return await answerBlocks(request, options)
+    case 'get range':
+      return await answerRange(request, options, signal)
+    case 'get patch':
+      return await patches.answer(request, signal)
     case 'get have':
-      return await answerHave(request, trees)
-    default:
-      return { type: 'refusal', id: request.id, reason: 'gone' }
+      return await answerHave(request, options)
   }
+}
+
+/** The tree that has to be served. Whether a patch can begin at `from` is for the patch to say. */
+function treeOf(request: DataRequest): Link {
+  return request.type === 'get patch' ? request.to : request.root
+}
+
+function gone({ id }: DataRequest): Answer {
+  return { type: 'refusal', id, reason: 'gone' }
+}
+
+/** Of a root that is here in part the peer has to know, whether or not it has the same. */
+function welcomeStatus(newest: NewestRoot | undefined, have: RootId | null): WelcomeStatus {
+  if (newest === undefined) return 'empty'
+  if (newest.isPartial === true) return 'partial'
+  return have !== null && isSame(newest.id, have) ? 'same' : 'newest'
 }
 
 function isSame(a: RootId, b: RootId): boolean {

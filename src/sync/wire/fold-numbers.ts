@@ -1,4 +1,4 @@
-/** The numbers of a folded answer: LEB128, each in its shortest form and at most 2^53-1 (protocol.md, 13). */
+/** The numbers of a folded answer: LEB128, each in its shortest form and at most 2^53-1 (protocol.md, 15). */
 import { DecodeFailure } from '../../prolly/cbor.ts'
 
 /** 53 bits, seven in each byte. */

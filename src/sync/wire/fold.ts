@@ -1,5 +1,5 @@
 /**
- * Answers in a form that packs well (protocol.md, 13). What compresses badly in blocks is how they are laid out: all keys of a leaf
+ * Answers in a form that packs well (protocol.md, 15). What compresses badly in blocks is how they are laid out: all keys of a leaf
  * before all values, each key with what it shares with the one before, and CIDs, which no compression shrinks. Folded, rows stand
  * one after the other, keys without the shared part, and a link to a block of the same answer is the distance to it:
  * whoever unfolds hashes that block. Nothing else changes; a block that is no node in its one form is folded as it is.
@@ -10,7 +10,7 @@ import { DecodeFailure } from '../../prolly/cbor.ts'
 import { Node, RAW_VALUE_BYTES_MAX, type ValueRef } from '../../prolly/index.ts'
 import { sha256Text } from '../../sha256.ts'
 import { NumberWriter } from './fold-numbers.ts'
-import { type BlocksAnswer, NUMBERS, type PatchAnswer, patchRowBytes, type RangeAnswer } from './message.ts'
+import { type BlocksAnswer, NUMBERS, type PatchAnswer, patchBytes, type RangeAnswer } from './message.ts'
 
 /** The answers that have data enough to be packed. */
 export type DataAnswer = BlocksAnswer | RangeAnswer | PatchAnswer
@@ -26,12 +26,9 @@ const DIGEST_AT = 4
 
 /** Bytes of blocks, or of keys and values, of an answer. */
 export function dataBytesOf(answer: DataAnswer): number {
+  if (answer.type === 'patch') return patchBytes(answer)
   let bytes = 0
-  if (answer.type !== 'patch') {
-    for (const block of answer.blocks) bytes += block?.length ?? 0
-    return bytes
-  }
-  for (const [i, key] of answer.keys.entries()) bytes += patchRowBytes(key, answer.values[i] ?? null)
+  for (const block of answer.blocks) bytes += block?.length ?? 0
   return bytes
 }
 

@@ -30,4 +30,4 @@ export type {
   Welcome,
   WelcomeStatus,
 } from './message.ts'
-export { patchRowBytes } from './message.ts'
+export { patchBytes, patchRowBytes } from './message.ts'

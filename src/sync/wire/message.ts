@@ -114,6 +114,13 @@ export function patchRowBytes(key: Uint8Array, value: PatchValue): number {
   return key.length + (value instanceof Uint8Array ? value.length : value.link.length)
 }
 
+/** And all rows of a page. */
+export function patchBytes({ keys, values }: Pick<PatchAnswer, 'keys' | 'values'>): number {
+  let bytes = 0
+  for (const [i, key] of keys.entries()) bytes += patchRowBytes(key, values[i] ?? null)
+  return bytes
+}
+
 /** The first rows in the order of their keys; `isLast`: there are no more. */
 export interface PatchAnswer {
   readonly type: 'patch'

@@ -1,5 +1,5 @@
 /**
- * Packed answers (protocol.md, 13): folded, then packed as the hello allows. Whoever unpacks knows before how much may come of it: no more
+ * Packed answers (protocol.md, 15): folded, then packed as the hello allows. Whoever unpacks knows before how much may come of it: no more
  * than the questions that are open allow.
  */
 import { CoppiceError } from '../../errors.ts'

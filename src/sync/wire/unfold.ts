@@ -1,5 +1,5 @@
 /**
- * Folded answers back to answers (protocol.md, 13). Total and bounded: numbers are checked before anything is made of them, no block gets
+ * Folded answers back to answers (protocol.md, 15). Total and bounded: numbers are checked before anything is made of them, no block gets
  * longer than the format allows, and all together no longer than the question does.
  */
 import { copyBytes } from '../../bytes.ts'
