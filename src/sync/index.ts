@@ -12,7 +12,7 @@ export {
 } from './memory-channel.ts'
 export type { RootId } from './wire/index.ts'
 export { type OpenedSessions, type OpenOptions, openSessions } from './peers/open-sessions.ts'
-export { type NewestRoot, Provider, type ProviderOptions } from './serving/provider.ts'
+export type { NewestRoot, ProviderOptions } from './serving/provider.ts'
 export { PeerExchange, type PeerExchangeOptions, type Vouch, type VouchedAddress } from './serving/peers.ts'
 export { ProviderSet, type ProviderSetOptions } from './serving/provider-set.ts'
 export type {

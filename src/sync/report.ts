@@ -60,8 +60,10 @@ export interface Asked {
 export interface PeerShare {
   /** As it was dialled. */
   readonly name: string
-  /** Blocks of this peer that were verified and used. */
+  /** Blocks of this peer that were verified and used, rows of it that became part of the tree, and the bytes of both. */
   readonly blocks: number
+  readonly rows: number
+  readonly bytes: number
 }
 
 /** How far a pull is. At its end `entries` and `bytes` are the totals that were signed. */
@@ -70,7 +72,7 @@ export interface PullProgress {
   readonly entries: number
   /** Bytes as the signed total counts them: each block at each of its places. */
   readonly bytes: number
-  /** Of these, what was here before and came from nobody now. */
+  /** Of these, what was here before and came from nobody now. Nodes made of rows count as here, but for the rows' own bytes. */
   readonly bytesHere: number
   readonly entriesTotal: number
   readonly bytesTotal: number
@@ -118,7 +120,7 @@ export interface PatchEstimate {
   readonly valueBytes: number
 }
 
-export interface PullReport extends PullProgress, Traffic {
+export interface PullReport extends Omit<PullProgress, 'peers'>, Traffic {
   /** Blocks that were here, without a record, and passed verification. */
   readonly blocksHeld: number
   /** Blocks that were here with bytes of another hash, and were fetched again: the disk's fault. */

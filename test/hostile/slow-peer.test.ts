@@ -6,8 +6,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isCoppiceError } from '../../src/errors.ts'
 import type { Put } from '../../src/prolly/index.ts'
-import { createMemoryDialer, type PeerReport } from '../../src/sync/index.ts'
-import { CountingStore, Lab, never, publish, type Published, sameBlocks } from '../support/sync-lab.ts'
+import { createMemoryDialer, openSessions, type PeerReport } from '../../src/sync/index.ts'
+import { AUTHOR, CountingStore, Lab, NAME, never, publish, type Published, sameBlocks } from '../support/sync-lab.ts'
 import { utf8 } from '../support/tree-sets.ts'
 
 const test = suite('hostile/slow-peer')
@@ -176,6 +176,36 @@ test('busy is not slow: the peer is asked again', async () => {
   const report = await lab.pull(source, [busy], new CountingStore())
   assert.is(outcomeOf(report.peers, 'busy'), 'used')
   assert.is(report.blocksReceived, source.blocks.size)
+})
+
+test('busy for ever, and quick with all that is no data: given up in the end', async () => {
+  const lab = new Lab()
+  const mallory = lab.scripted('mallory', async (peer) => {
+    await peer.welcome(source.newest.signedRoot)
+    for await (const request of peer.requests()) {
+      if (request.type === 'tell') continue
+      const { type, id } = request
+      if (type === 'get root') await peer.send({ type: 'root', id, signedRoot: null })
+      else if (type === 'get peers') await peer.send({ type: 'peers', id, addresses: [] })
+      else await peer.send({ type: 'refusal', id, reason: 'busy' })
+    }
+  })
+  const { clock } = lab
+  const { root } = source.target
+  await clock.run(
+    (async () => {
+      const { sessions } = await openSessions([mallory], { author: AUTHOR, name: NAME, have: null }, { clock })
+      const [session] = sessions
+      if (session === undefined) throw new Error('expected a session')
+      for (let i = 0; i < 100 && session.isOpen; i++) {
+        await session.getBlocks(root, [root]).catch(() => {})
+        await session.getPeers?.([]).catch(() => {})
+        await session.getRoot(null, 0).catch(() => {})
+        await clock.sleep(1_000)
+      }
+      assert.is(session.end?.fault, 'busy')
+    })(),
+  )
 })
 
 test('gone in the middle: the work goes to the others', async () => {

@@ -47,14 +47,6 @@ for (const [name, rates, latencyMs, most] of [
   test(`${name}: the rates add up`, async () => {
     const { report, seconds } = await clone(rates, latencyMs)
     const ratio = seconds / ideal(rates)
-    console.log(
-      name,
-      ratio,
-      report.blocksRepeated,
-      report.asked,
-      report.roundTrips,
-      report.peers.map((p) => p.blocks),
-    )
     assert.ok(ratio < most, `${ratio.toFixed(3)} times as long as the lines take`)
     for (const { blocks, name: peer } of report.peers) assert.ok(blocks > 0, peer)
   })

@@ -3,8 +3,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { linkMapKey } from '../../src/link.ts'
 import { FORMAT_1, Node, type Put } from '../../src/prolly/index.ts'
-import type { PullReport } from '../../src/sync/index.ts'
-import type { PatchAnswer, Refusal } from '../../src/sync/wire/index.ts'
+import type { Channel, ChannelDialer, PullReport } from '../../src/sync/index.ts'
+import { decodeAnswer, decodeRequest, type PatchAnswer, type Refusal } from '../../src/sync/wire/index.ts'
 import { assertHonestPatch, assertLiesFound } from '../support/patch-case.ts'
 import { changedRowBytes, newBlocks, type PatchCase, patchCase, patchPeer, pullBy } from '../support/patch-lab.ts'
 import { seeds } from '../support/property.ts'
@@ -319,6 +319,51 @@ test('whoever does not send the first page soon is not waited for', async () => 
     assert.ok(lab.clock.now() - startedAt < 5000, `took ${lab.clock.now() - startedAt} ms`)
   }
 })
+
+test('nobody is asked more than two questions at once, whoever owes what', async () => {
+  for (let seed = 0; seed < 6; seed++) {
+    const lab = new Lab(seed)
+    const late = ['late', 'later'].map((name, i) =>
+      patchPeer(lab, name, sparse, async (answer) => {
+        await lab.clock.sleep(1500 + 2000 * i)
+        return answer
+      }),
+    )
+    const counted = late.map(countingDialer)
+    const report = await pullBy(lab, sparse, [...counted, lab.peer('bob', sparse.to)], await sparse.replica(), {
+      sizes: MANY_UNITS,
+    })
+    assert.is(report.patch?.way, 'patch')
+    for (const { openMax } of counted) assert.ok(openMax > 0 && openMax <= 2, `seed ${seed}: ${openMax} questions`)
+  }
+})
+
+/** Counts questions for data that wait for their answer. */
+function countingDialer(dialer: ChannelDialer): ChannelDialer & { openMax: number } {
+  const counted = {
+    name: dialer.name,
+    openMax: 0,
+    open: async (signal: AbortSignal): Promise<Channel> => {
+      const channel = await dialer.open(signal)
+      let open = 0
+      let isHello = true
+      const send = channel.send.bind(channel)
+      const receive = channel.receive.bind(channel)
+      channel.send = async (frame) => {
+        if (!isHello && decodeRequest(frame).type !== 'get root') counted.openMax = Math.max(counted.openMax, ++open)
+        isHello = false
+        await send(frame)
+      }
+      channel.receive = async () => {
+        const frame = await receive()
+        if (frame !== undefined && open > 0 && decodeAnswer(frame).type !== 'root') open--
+        return frame
+      }
+      return channel
+    },
+  }
+  return counted
+}
 
 test('a peer whose rows come to nothing is asked for few', async () => {
   const lab = new Lab()

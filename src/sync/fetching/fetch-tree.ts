@@ -73,7 +73,7 @@ class TreeFetch {
       random: this.#holdings.mayBecomeSwarm ? random : undefined,
     })
     this.#tally = new PeerTally(sessions, this.#holdings, options.absent ?? [])
-    for (const [session, rows] of options.patch?.rowsUsed ?? []) this.#tally.noteRows(session, rows)
+    for (const [session, use] of options.patch?.used ?? []) this.#tally.notePatch(session, use)
     this.#planner = new Planner({
       frontier: this.#frontier,
       holdings: this.#holdings,
@@ -195,8 +195,8 @@ class TreeFetch {
       if (typeof answer === 'string') {
         this.#frontier.giveBack(question.wants)
         this.#questions.delete(question)
+        this.#noteRefused(question.session, answer)
         this.#bell.ring()
-        if (answer === 'gone') this.#holdings.noteGone(question.session, this.#now)
         if (question.session.isOpen) await this.#rest()
         return
       }
@@ -212,6 +212,12 @@ class TreeFetch {
       this.#handling--
       this.#checkLeaving()
     }
+  }
+
+  #noteRefused(session: Session, answer: Refused): void {
+    const isTooLong = this.#holdings.noteRefused(session, this.#now)
+    if (isTooLong) session.fail('busy', 'never gives what it says that it has')
+    else if (answer === 'gone') this.#holdings.noteGone(session, this.#now)
   }
 
   /** `busy` also where the peer was dropped. */
@@ -250,6 +256,7 @@ class TreeFetch {
     this.#bytesThisTurn += bytes
     this.#paces.note(session, bytes, askedAt, this.#now)
     this.#tally.noteAnswer(kind, blocks.length, bytes)
+    if (bytes > 0) this.#holdings.noteGave(session)
     try {
       if (kind === 'range') this.#acceptRange(question, blocks as readonly Uint8Array[], bytes)
       else this.#acceptBlocks(question, blocks)
@@ -267,7 +274,7 @@ class TreeFetch {
       const bytes = blocks[i]
       if (bytes === undefined) break
       if (bytes === null) absent.push(want)
-      else this.#tally.noteBlocks(session, this.#frontier.accept(want, bytes) ? 1 : 0, 1)
+      else this.#tally.noteBlocks(session, this.#frontier.accept(want, bytes) ? 1 : 0, 1, bytes.length)
     }
     const broken = absent.filter((want) => this.#holdings.noteAbsent(session, want) && !want.settled)
     if (broken[0] === undefined) return
@@ -277,7 +284,7 @@ class TreeFetch {
 
   #acceptRange({ session, wants }: Question, blocks: readonly Uint8Array[], bytes: number): void {
     const { accepted, fresh, passedBytes, foreign } = this.#frontier.acceptRange(wants, blocks)
-    this.#tally.noteBlocks(session, fresh, accepted)
+    this.#tally.noteBlocks(session, fresh, accepted, bytes)
     if (foreign !== undefined) throw foreign
     this.#planner.noteDensity(bytes, passedBytes)
   }
@@ -352,10 +359,14 @@ class TreeFetch {
 
   #progress(): PullProgress {
     const { entries, bytes, bytesHere, subtreesSkipped, roundTrips } = this.#frontier.counts
+    // What rows have proven is known before the frontier comes there, and the rows themselves were not here.
+    const proven = this.#options.patch?.proven ?? { entries: 0, bytes: 0, bytesCame: 0 }
+    const cameNow = bytes - bytesHere
+    const known = Math.max(bytes, Math.min(this.#target.bytes, proven.bytes + cameNow))
     return {
-      entries,
-      bytes,
-      bytesHere,
+      entries: Math.max(entries, proven.entries),
+      bytes: known,
+      bytesHere: Math.max(0, known - cameNow - proven.bytesCame),
       entriesTotal: this.#target.entries,
       bytesTotal: this.#target.bytes,
       blocksReceived: this.#tally.blocksReceived,

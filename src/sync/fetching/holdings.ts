@@ -5,6 +5,7 @@
  */
 import {
   BLOCK_REQUESTS_PER_PEER,
+  BUSY_MS_MAX,
   HAVE_LINKS,
   HAVE_PAUSE_MS_MAX,
   HAVE_PAUSE_MS_MIN,
@@ -27,6 +28,8 @@ interface Standing {
   /** When it last had something to offer; undefined: never. */
   usefulAt: number | undefined
   readonly joinedAt: number
+  /** Since when it gives nothing of what it offers. */
+  refusesSince: number | undefined
   /** What it said that it has. */
   readonly offers: Set<Want>
   /** What it did not have when it was asked for it. */
@@ -63,6 +66,7 @@ export class Holdings {
       pauseMs: HAVE_PAUSE_MS_MIN,
       usefulAt: undefined,
       joinedAt: now,
+      refusesSince: undefined,
       offers: new Set(),
       lacks: new WeakSet(),
     })
@@ -129,12 +133,10 @@ export class Holdings {
     return false
   }
 
-  /** Peers with parts of the tree that offer something which nobody has been asked for; or `want`. */
-  offering(want?: Want): Session[] {
+  /** Peers with parts of the tree that offer it. */
+  offering(want: Want): Session[] {
     const found: Session[] = []
-    for (const [session, { offers }] of this.#open()) {
-      if (want === undefined ? someReady(offers) : offers.has(want)) found.push(session)
-    }
+    for (const [session, { offers }] of this.#open()) if (offers.has(want)) found.push(session)
     return found
   }
 
@@ -154,6 +156,24 @@ export class Holdings {
     standing.offers.clear()
     if (standing.isAsked && (session.status === 'partial' || session.status === 'empty')) pause(standing, now)
     else standing.isGone = true
+  }
+
+  /**
+   * It did not give what it was asked for. What it offered is left to it no longer, since saying so costs nothing: it is asked anew for
+   * what it has. True: it has done nothing else for too long.
+   */
+  noteRefused(session: Session, now: number): boolean {
+    const standing = this.#of(session)
+    if (standing?.isAsked !== true) return false
+    standing.offers.clear()
+    pause(standing, now)
+    standing.refusesSince ??= now
+    return now - standing.refusesSince >= BUSY_MS_MAX
+  }
+
+  noteGave(session: Session): void {
+    const standing = this.#of(session)
+    if (standing !== undefined) standing.refusesSince = undefined
   }
 
   /** What to ask `session` about, which has nothing else to do: whole subtrees first. Undefined: not now. */
@@ -212,12 +232,6 @@ function isRoot({ level, subtreeBytes }: Want): boolean {
 }
 
 function pause(standing: Standing, now: number): void {
-  standing.isBeingAsked = false
   standing.pauseMs = Math.min(HAVE_PAUSE_MS_MAX, 2 * standing.pauseMs)
   standing.askNextAt = now + standing.pauseMs
-}
-
-function someReady(wants: Iterable<Want>): boolean {
-  for (const want of wants) if (!want.settled && want.asked === 0) return true
-  return false
 }

@@ -1,5 +1,6 @@
 /** What became of each peer of one fetch: the counts behind a PullReport. */
 import { HEDGE_AFTER_MS } from '../limits.ts'
+import type { PatchUse } from '../patching/patch-peers.ts'
 import type { Session } from '../peers/session.ts'
 import type { PeerOutcome, PeerReport, PeerShare, Traffic } from '../report.ts'
 import type { Holdings } from './holdings.ts'
@@ -15,6 +16,7 @@ interface Entry {
   readonly session: Session
   blocks: number
   rows: number
+  bytes: number
 }
 
 export class PeerTally {
@@ -38,7 +40,7 @@ export class PeerTally {
 
   /** Takes in a peer. */
   add(session: Session): void {
-    this.#bySession.set(session, { session, blocks: 0, rows: 0 })
+    this.#bySession.set(session, { session, blocks: 0, rows: 0, bytes: 0 })
   }
 
   /** Whether any block of the peer was used. */
@@ -54,22 +56,31 @@ export class PeerTally {
     asked.bytes += bytes
   }
 
-  /** Of so many blocks of the peer, which were verified, so many were new. */
-  noteBlocks(session: Session, fresh: number, all: number): void {
+  /** Of so many blocks of the peer, which were verified and have so many bytes, so many were new. */
+  noteBlocks(session: Session, fresh: number, all: number, bytes: number): void {
     this.blocksReceived += fresh
     this.blocksRepeated += all - fresh
     const entry = this.#bySession.get(session)
-    if (entry !== undefined) entry.blocks += fresh
+    if (entry === undefined || fresh === 0) return
+    entry.blocks += fresh
+    entry.bytes += Math.round((bytes * fresh) / all)
   }
 
   /** Rows of the peer became part of the tree. */
-  noteRows(session: Session, rows: number): void {
+  notePatch(session: Session, { rows, bytes }: PatchUse): void {
     const entry = this.#bySession.get(session)
-    if (entry !== undefined) entry.rows += rows
+    if (entry === undefined) return
+    entry.rows += rows
+    entry.bytes += bytes
   }
 
   shares(): PeerShare[] {
-    return [...this.#bySession.values()].map(({ session, blocks }) => ({ name: session.name, blocks }))
+    return [...this.#bySession.values()].map(({ session, blocks, rows, bytes }) => ({
+      name: session.name,
+      blocks,
+      rows,
+      bytes,
+    }))
   }
 
   /** All peers together. True after {@link report}. */

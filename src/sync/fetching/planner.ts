@@ -147,8 +147,8 @@ export class Planner {
     return now < this.#sparedUntil
   }
 
-  /** Whether peers that have it, or anything that is to be asked for, are quick enough to leave it to them. */
-  #isLeftToOthers({ session, now }: Asking, want?: Want): boolean {
+  /** Whether peers that have it are quick enough to leave it to them. */
+  #isLeftToOthers({ session, now }: Asking, want: Want): boolean {
     const { holdings, paces } = this.#parts
     const others = holdings.offering(want)
     return others.length > 0 && this.#paceOf(others, now) * SPARED_RATIO >= (paces.of(session) ?? 0)

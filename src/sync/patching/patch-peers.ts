@@ -2,6 +2,7 @@
  * Who is asked for rows, and what became of it. A peer whose rows do not come to the tree is asked for no more of them, and is under
  * suspicion: whether it lied or the author's tree breaks a rule, only the blocks can tell (protocol.md, 16).
  */
+import { copyBytes } from '../../bytes.ts'
 import type { Clock } from '../../clock.ts'
 import { isCoppiceError } from '../../errors.ts'
 import type { Link } from '../../link.ts'
@@ -26,12 +27,19 @@ export interface PatchPeersOptions {
   readonly wasteBytesMax: number
 }
 
+/** What became of a peer's answers. */
+export interface PatchUse {
+  readonly rows: number
+  readonly bytes: number
+}
+
 interface PeerState {
   isOut: boolean
   busyAnswers: number
   crumbs: number
   wasteBytes: number
   rows: number
+  bytes: number
   suspicion: string | undefined
   /** Some of its rows that came to nothing. */
   readonly unproven: Edit<Value>[]
@@ -61,7 +69,16 @@ export class PatchPeers {
     this.#states = new Map(
       able.map((session) => [
         session,
-        { isOut: false, busyAnswers: 0, crumbs: 0, wasteBytes: 0, rows: 0, suspicion: undefined, unproven: [] },
+        {
+          isOut: false,
+          busyAnswers: 0,
+          crumbs: 0,
+          wasteBytes: 0,
+          rows: 0,
+          bytes: 0,
+          suspicion: undefined,
+          unproven: [],
+        },
       ]),
     )
   }
@@ -95,9 +112,9 @@ export class PatchPeers {
     return found
   }
 
-  /** Rows of each peer that became part of the tree. */
-  get rowsUsed(): Map<Session, number> {
-    return new Map([...this.#states].map(([session, { rows }]) => [session, rows]))
+  /** Of each peer: rows that became part of the tree, and the bytes of these and of the nodes above them. */
+  get used(): Map<Session, PatchUse> {
+    return new Map([...this.#states].map(([session, { rows, bytes }]) => [session, { rows, bytes }]))
   }
 
   /** Undefined where the peer has no answer, now or at all. */
@@ -148,9 +165,17 @@ export class PatchPeers {
     state.suspicion ??= what
   }
 
-  noteRows(session: Session, rows: number): void {
+  noteRows(session: Session, rows: number, bytes: number): void {
     const state = this.#states.get(session)
-    if (state !== undefined) state.rows += rows
+    if (state === undefined) return
+    state.rows += rows
+    state.bytes += bytes
+  }
+
+  /** A node of so many bytes was verified. */
+  noteNode(session: Session, bytes: number): void {
+    const state = this.#states.get(session)
+    if (state !== undefined) state.bytes += bytes
   }
 
   /** Rows of the peer, of so many bytes, could not be made use of. */
@@ -159,7 +184,9 @@ export class PatchPeers {
     if (state === undefined) return
     const step = Math.max(1, Math.ceil(rows.length / UNPROVEN_ROWS_MAX))
     for (let i = 0; i < rows.length && state.unproven.length < UNPROVEN_ROWS_MAX; i += step) {
-      state.unproven.push(rows[i] as Edit<Value>)
+      const { key, value } = rows[i] as Edit<Value>
+      // Copied: a row that is kept must not keep its page.
+      state.unproven.push({ key: copyBytes(key), value: value instanceof Uint8Array ? copyBytes(value) : value })
     }
     state.wasteBytes += Math.max(bytes, rows.length * WASTED_ROW_BYTES_MIN)
     if (state.wasteBytes > this.#options.wasteBytesMax) state.isOut = true

@@ -10,9 +10,10 @@ import type { Link } from '../../link.ts'
 import { type Format, FORMAT_1, NodeReader, Tree, type TreeRef } from '../../prolly/index.ts'
 import type { Store } from '../../store/interface.ts'
 import type { Session } from '../peers/session.ts'
-import type { PatchEstimate, PatchReport } from '../report.ts'
+import type { PatchEstimate, PatchReport, PullProgress } from '../report.ts'
 import { isPatchWorthIt, partOf, touchedNodes } from './cost.ts'
-import { PatchPeers } from './patch-peers.ts'
+import { PatchPeers, type PatchUse } from './patch-peers.ts'
+import { PatchProgress, type Proven } from './patch-progress.ts'
 import { PieceBuilder } from './piece-builder.ts'
 import { PieceLanes } from './piece-lanes.ts'
 import { type Piece, PieceWalk } from './piece-walk.ts'
@@ -26,6 +27,8 @@ export interface PatchOptions {
   readonly signal?: AbortSignal | undefined
   /** Whether the peer of the session announced this very root. */
   readonly holds: (session: Session) => boolean
+  /** Called at the start and as subtrees are proven. Must not throw. */
+  readonly onProgress?: ((progress: PullProgress) => void) | undefined
   /** Tests only: smaller chunks, smaller pieces. */
   readonly format?: Format
   readonly sizes?: Partial<PatchSizes>
@@ -39,8 +42,9 @@ export interface PatchOutcome {
    * tree was, nobody can tell before.
    */
   readonly liars: () => Promise<ReadonlyMap<Session, string>>
-  /** Rows of each peer that were used. */
-  readonly rowsUsed: ReadonlyMap<Session, number>
+  /** Of each peer. */
+  readonly used: ReadonlyMap<Session, PatchUse>
+  readonly proven: Proven
 }
 
 /** Of a replica's store: the older tree is read, rebuilt nodes are written. */
@@ -97,6 +101,7 @@ class PatchPull {
   readonly #format: Format
   readonly #sizes: PatchSizes
   readonly #peers: PatchPeers
+  readonly #progress: PatchProgress
   #builder: PieceBuilder | undefined
   #estimate: PatchEstimate | undefined
   #given = 0
@@ -117,12 +122,14 @@ class PatchPull {
     this.#signal = signal
     this.#format = options.format ?? FORMAT_1
     this.#sizes = { ...PATCH_SIZES, ...options.sizes }
-    const { clock, random, holds } = options
+    const { clock, random, holds, onProgress } = options
     const { wasteBytesMax } = this.#sizes
     this.#peers = new PatchPeers(from, target.root, sessions, { clock, random, holds, signal, wasteBytesMax })
+    this.#progress = new PatchProgress({ target, peers: this.#peers, onProgress })
   }
 
   async run(): Promise<PatchOutcome> {
+    this.#progress.tell(0)
     return this.#outcome(...(await this.#decided(() => this.#run())))
   }
 
@@ -176,6 +183,7 @@ class PatchPull {
   /** What is missing first, if rows are worth a question. */
   async #start(): Promise<Start | Decision> {
     const walk = new PieceWalk(this.#target, this.#store, this.#format, 1)
+    this.#progress.walk = walk
     const first = await walk.next()
     if (first === undefined) return ['blocks', 'no node is missing']
     walk.putBack([first])
@@ -216,9 +224,15 @@ class PatchPull {
     const edits = run.editsOf(root.claim)
     const built = await builder.build(root, edits)
     if (built === 'costly') return undefined
-    if (built === 'done') this.#peers.noteRows(run.session, edits.length)
-    else this.#peers.suspect(run.session, 'sent rows that do not make the tree')
-    return built
+    if (built === 'wrong') {
+      this.#peers.suspect(run.session, 'sent rows that do not make the tree')
+      return 'wrong'
+    }
+    const bytes = run.bytesOf(root.claim)
+    this.#peers.noteRows(run.session, edits.length, bytes)
+    this.#progress.notePiece(root, edits, bytes)
+    this.#progress.tell(this.#trips)
+    return 'done'
   }
 
   async #buildPieces(walk: PieceWalk, builder: PieceBuilder, first: Piece, probe: Probe): Promise<void> {
@@ -230,6 +244,7 @@ class PatchPull {
       root: this.#target.root,
       walk,
       peers: this.#peers,
+      progress: this.#progress,
       builder,
       store: this.#store,
       clock,
@@ -252,7 +267,7 @@ class PatchPull {
   }
 
   #outcome(way: PatchReport['way'], reason: string): PatchOutcome {
-    const { counts, rowsUsed } = this.#peers
+    const { counts, used } = this.#peers
     const { pieces, blocks, bytes } = this.#builder?.counts ?? { pieces: 0, blocks: 0, bytes: 0 }
     const report: PatchReport = {
       way,
@@ -272,7 +287,7 @@ class PatchPull {
         () => this.#open(this.#from),
         () => this.#open(this.#target.root),
       )
-    return { report, liars, rowsUsed }
+    return { report, liars, used, proven: this.#progress.proven }
   }
 }
 

@@ -17,8 +17,8 @@ import {
 import type { Store } from '../../store/interface.ts'
 import type { Piece } from './piece-walk.ts'
 
-/** `wrong`: the rows are not those of the tree. `costly`: they rewrite more than is held on faith. */
-export type Built = 'done' | 'wrong' | 'costly'
+/** `here`: it was made before. `wrong`: the rows are not those of the tree. `costly`: they rewrite more than is held on faith. */
+export type Built = 'done' | 'here' | 'wrong' | 'costly'
 
 export class PieceBuilder {
   /** Nodes that were rebuilt, proven and written. */
@@ -40,7 +40,7 @@ export class PieceBuilder {
 
   /** @throws {CoppiceError} `STORE_CORRUPT`, `BLOCK_MISSING` of the older tree; as writing to the store does. The signal's reason. */
   build(piece: Piece, edits: readonly Edit<Value>[]): Promise<Built> {
-    const result = this.#busy.then(() => (piece.isDone ? 'done' : this.#build(piece, edits)))
+    const result = this.#busy.then(() => (piece.isDone ? 'here' : this.#build(piece, edits)))
     this.#busy = result.catch(() => {})
     return result
   }

@@ -13,6 +13,7 @@ import { BLOCK_REQUESTS_PER_PEER, HEDGE_AFTER_MS } from '../limits.ts'
 import type { Blocks, Refused, Session } from '../peers/session.ts'
 import { firstAnswer } from './first-answer.ts'
 import type { PatchPeers } from './patch-peers.ts'
+import type { PatchProgress } from './patch-progress.ts'
 import type { PieceBuilder } from './piece-builder.ts'
 import type { Piece, PieceWalk } from './piece-walk.ts'
 import { RowRun } from './row-run.ts'
@@ -25,6 +26,7 @@ export interface LaneOptions {
   readonly root: Link
   readonly walk: PieceWalk
   readonly peers: PatchPeers
+  readonly progress: PatchProgress
   readonly builder: PieceBuilder
   readonly store: Pick<Store, 'write'>
   readonly clock: Clock
@@ -197,7 +199,7 @@ export class PieceLanes {
 
   /** Fetches and keeps the nodes of pieces, in whose place come those below. */
   async #expand(first: Session, pieces: readonly Piece[]): Promise<void> {
-    const { walk, peers, store, clock } = this.#options
+    const { walk, peers, progress, store, clock } = this.#options
     const links = pieces.map(({ claim }) => claim.link)
     const isFree = (session: Session): boolean => session !== first && session.openQuestions < BLOCK_REQUESTS_PER_PEER
     const others = [first, ...peers.usable.filter(isFree)]
@@ -210,7 +212,10 @@ export class PieceLanes {
     for (let i = nodes.length - 1; i >= 0; i--) {
       const piece = pieces[i] as Piece
       try {
-        blocks.push(walk.expand(piece, nodes[i] as Uint8Array))
+        const block = walk.expand(piece, nodes[i] as Uint8Array)
+        blocks.push(block)
+        peers.noteNode(session, block.bytes.length)
+        progress.noteNode(block.bytes.length)
         this.counts.trips = Math.max(this.counts.trips, piece.trips + 1)
       } catch (error) {
         if (!isCoppiceError(error, 'BLOCK_MISMATCH')) throw error
@@ -218,7 +223,9 @@ export class PieceLanes {
         session.fail('liar', `sent wrong bytes: ${error.message}`, error)
       }
     }
-    if (blocks.length > 0) await store.write({ blocks })
+    if (blocks.length === 0) return
+    await store.write({ blocks })
+    progress.tell(this.counts.trips)
   }
 
   /** Nodes for the first of the links; undefined where the peer has none. */
@@ -310,11 +317,16 @@ export class PieceLanes {
   }
 
   async #build(piece: Piece, run: RowRun): Promise<'done' | 'wrong'> {
-    const { peers, builder } = this.#options
+    const { peers, progress, builder } = this.#options
     const edits = run.editsOf(piece.claim)
     const built = await builder.build(piece, edits)
     if (built === 'costly') this.#giveUp(piece, run)
-    if (built === 'done') peers.noteRows(run.session, edits.length)
+    if (built === 'done') {
+      const bytes = run.bytesOf(piece.claim)
+      peers.noteRows(run.session, edits.length, bytes)
+      progress.notePiece(piece, edits, bytes)
+      progress.tell(this.counts.trips)
+    }
     if (built !== 'wrong') return 'done'
     if (run === this.#known) this.#known = undefined
     peers.suspect(run.session, 'sent rows that do not make the tree')

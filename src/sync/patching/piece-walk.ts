@@ -36,6 +36,8 @@ export class PieceWalk {
   readonly #format: Format
   /** The next one last. */
   readonly #places: Piece[]
+  /** What was passed over: what the signed counts say of it. */
+  readonly here: { entries: number; bytes: number } = { entries: 0, bytes: 0 }
   #sinceTurn = 0
 
   constructor(target: TreeRef, store: Pick<Store, 'get' | 'getComplete'>, format: Format, trips: number) {
@@ -50,9 +52,14 @@ export class PieceWalk {
       if (++this.#sinceTurn % PLACES_PER_TURN === 0) await eventLoopTurn()
       const { claim } = place
       const record = await this.#store.getComplete(claim.link)
-      if (record !== undefined && mayReuse(record, claim)) continue
+      if (record !== undefined && mayReuse(record, claim)) {
+        this.here.entries += claim.entries
+        this.here.bytes += claim.bytes
+        continue
+      }
       const held = await this.#store.get(claim.link)
       if (held === undefined || !matchesLink(claim.link, held)) return place
+      this.here.bytes += held.length
       if (claim.level !== 1) this.#enter(place, verifyHeldNode(held, claim, this.#format), place.trips)
     }
     return undefined

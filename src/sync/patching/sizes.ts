@@ -15,7 +15,7 @@ export interface PatchSizes {
   /** Rebuilt nodes and rows at which a subtree is left to blocks after all. */
   readonly pieceNodeBytesMax: number
   readonly pieceRowBytesMax: number
-  /** And rows, since each takes some 250 bytes of memory, however small it is on the wire. */
+  /** And rows, since each takes up to 200 bytes of memory, however small it is on the wire. */
   readonly pieceRowsMax: number
   /** Rows of one peer that came to nothing, after which it is asked for no more. */
   readonly wasteBytesMax: number

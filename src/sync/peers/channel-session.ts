@@ -73,6 +73,8 @@ export class ChannelSession implements Session {
   #answersSinceWatch = 0
   /** Since when the peer has been busy whenever it was asked. */
   #busySince: number | undefined
+  /** When it last said so. */
+  #busyAt = -Infinity
   /** When a waiting root request last brought something new. */
   #newsAt = -Infinity
   #taken: Traffic = { bytesReceived: 0, bytesSent: 0, requests: 0 }
@@ -292,10 +294,14 @@ export class ChannelSession implements Session {
       return this.fail('incomplete', 'cannot read its own store')
     }
     if (answer.type === 'refusal' && answer.reason === 'busy') {
-      this.#busySince ??= this.#clock.now()
-      const busyMs = this.#clock.now() - this.#busySince
+      const now = this.#clock.now()
+      // Whoever was asked nothing for so long may have had time meanwhile.
+      if (this.#busySince === undefined || now - this.#busyAt > BUSY_MS_MAX) this.#busySince = now
+      this.#busyAt = now
+      const busyMs = now - this.#busySince
       if (busyMs >= BUSY_MS_MAX) return this.fail('busy', `has been busy for ${Math.floor(busyMs / 1000)} s`)
-    } else {
+    } else if (answer.type !== 'root' && answer.type !== 'have' && answer.type !== 'peers') {
+      // Only what is asked for as data shows that it has time for that.
       this.#busySince = undefined
     }
     this.#waiting.delete(answer.id)

@@ -13,8 +13,6 @@ import type { MaybePromise } from '../../maybe-promise.ts'
 import type { Packing } from '../../packings.ts'
 import type { Channel } from '../channel.ts'
 import {
-  ANSWERS_AT_ONCE,
-  ANSWERS_WAITING_MAX,
   BYTES_PER_TURN,
   PATCH_NODES_PER_PAGE,
   PROTOCOL_VERSION,
@@ -42,7 +40,7 @@ import { PatchSource, type SharedPatches } from './patch.ts'
 import type { PeerExchange } from './peers.ts'
 import { answerRange } from './range.ts'
 import type { ServedTrees } from './served-trees.ts'
-import { Turnstile } from './turnstile.ts'
+import type { Turnstile } from './turnstile.ts'
 
 /** The newest signed root of a database, as its owner keeps it. */
 export interface NewestRoot {
@@ -63,15 +61,15 @@ export interface ProviderOptions extends ServedTrees {
   /** Resolves when {@link newest} may have another answer; rejects with the signal's reason when it aborts. */
   readonly changed: (signal: AbortSignal) => Promise<void>
   readonly clock: Clock
-  /** In which answers may be packed, the preferred first; none where absent. */
-  readonly packings?: readonly Packing[]
+  /** In which answers may be packed, the preferred first. */
+  readonly packings: readonly Packing[]
   /** Called with a signed root that a peer calls newer: unverified, at most a few per channel. Must not throw. */
   readonly onTell?: (signedRoot: Uint8Array, peer: string) => void
   /** Where peers that serve the database are remembered; none is named where absent. */
   readonly peers?: PeerExchange | undefined
   /** Shared by the providers of one process, so that all their channels take turns. */
-  readonly turnstile?: Turnstile
-  readonly patches?: SharedPatches
+  readonly turnstile: Turnstile
+  readonly patches: SharedPatches
 }
 
 /** What a channel does, for whoever has to choose which of many may stay. */
@@ -86,14 +84,12 @@ export class Provider {
   readonly author: Uint8Array
   readonly name: string
   readonly #options: ProviderOptions
-  readonly #turnstile: Turnstile
   readonly #patches: PatchSource
 
   constructor(options: ProviderOptions) {
     this.author = options.author
     this.name = options.name
     this.#options = options
-    this.#turnstile = options.turnstile ?? new Turnstile(ANSWERS_AT_ONCE, ANSWERS_WAITING_MAX)
     this.#patches = new PatchSource(options, PATCH_NODES_PER_PAGE, options.patches)
   }
 
@@ -102,9 +98,8 @@ export class Provider {
    * @throws {CoppiceError} `PEER_PROTOCOL` where the peer breaks the protocol, or as the channel fails. Errors of the
    *   store end the channel too: the peer is told that the request failed.
    */
-  async serve(channel: Channel, hello: Hello, activity?: ChannelActivity): Promise<void> {
-    const seen = activity ?? { at: this.#options.clock.now(), isWaiting: false }
-    const service = new Service(channel, this.#options, this.#turnstile, this.#patches, seen)
+  async serve(channel: Channel, hello: Hello, activity: ChannelActivity): Promise<void> {
+    const service = new Service(channel, this.#options, this.#patches, activity)
     try {
       await service.welcome(hello)
       await service.run()
@@ -118,7 +113,6 @@ export class Provider {
 class Service {
   readonly #channel: Channel
   readonly #options: ProviderOptions
-  readonly #turnstile: Turnstile
   readonly #patches: PatchSource
   readonly #over = new AbortController()
   readonly #activity: ChannelActivity
@@ -129,18 +123,11 @@ class Service {
   #workThisTurn = 0
   #packer = new Packer([], [])
 
-  constructor(
-    channel: Channel,
-    options: ProviderOptions,
-    turnstile: Turnstile,
-    patches: PatchSource,
-    activity: ChannelActivity,
-  ) {
+  constructor(channel: Channel, options: ProviderOptions, patches: PatchSource, activity: ChannelActivity) {
     this.#channel = channel
     this.#patches = patches
     this.#options = options
     this.#activity = activity
-    this.#turnstile = turnstile
     this.#tellsCountedAt = options.clock.now()
   }
 
@@ -153,7 +140,7 @@ class Service {
     const status = welcomeStatus(newest, hello.have)
     this.#mayBePartial = status === 'empty' || status === 'partial'
     const signedRoot = status === 'newest' || status === 'partial' ? (newest?.signedRoot ?? null) : null
-    this.#packer = new Packer(this.#options.packings ?? [], hello.packings)
+    this.#packer = new Packer(this.#options.packings, hello.packings)
     await this.#send({ type: 'welcome', version: PROTOCOL_VERSION, status, signedRoot })
   }
 
@@ -207,7 +194,7 @@ class Service {
     const work = async (): Promise<PackedFrame> =>
       this.#packer.frameOf(await answer(request, this.#options, this.#patches, signal))
     // Patches take turns among themselves.
-    return request.type === 'get patch' ? await work() : await this.#turnstile.run(work, signal)
+    return request.type === 'get patch' ? await work() : await this.#options.turnstile.run(work, signal)
   }
 
   async #sendRoot(request: GetRoot): Promise<void> {
