@@ -1,5 +1,5 @@
 /** Serving databases over HTTP, beside libp2p and in the same process: a gateway, and for each database what it has published. */
-import type { Database, Replica } from './db/index.ts'
+import type { Database, Providing, Replica } from './db/index.ts'
 import { CoppiceError, isCoppiceError } from './errors.ts'
 import { quoteText } from './escape.ts'
 import { type Gateway, startGateway } from './gateway/index.ts'
@@ -12,16 +12,22 @@ export interface HttpServeOptions {
   readonly names?: readonly string[] | undefined
 }
 
+export interface ServedOverHttp {
+  readonly database: Database | Replica
+  /** With the window that it is served by to peers. */
+  readonly providing: Providing
+}
+
 /** `defaultPort` is tried where nothing was said; a free one where it is taken. @throws {CoppiceError} `USAGE`, `LISTEN_FAILED`. */
 export async function serveHttp(
-  databases: readonly (Database | Replica)[],
+  databases: readonly ServedOverHttp[],
   { listen, names }: HttpServeOptions,
   defaultPort: number,
 ): Promise<Gateway> {
   const gateway = await start(listen, names, defaultPort)
-  for (const database of databases) {
-    const { author, name, store } = database.state
-    gateway.add({ author, name, store, published: () => database.published() })
+  for (const { database, providing } of databases) {
+    const { author, name, store, serves, isSuperseded } = providing
+    gateway.add({ author, name, store, serves, isSuperseded, published: () => database.published() })
   }
   return gateway
 }

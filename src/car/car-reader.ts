@@ -11,6 +11,9 @@ import { isLink, type Link } from '../link.ts'
 const HEADER_BYTES_MAX: number = 4 * 1024
 /** What IPFS tools exchange at most in a block; ours have 1 MiB. */
 const BLOCK_BYTES_MAX: number = 2 * 1024 * 1024
+/** Ours have 36; those that have their bytes in themselves up to 128 of these. */
+const CID_BYTES_MAX = 256
+const SECTION_COST_MIN = 64
 
 /** Bytes that are no archive. */
 export class CarFailure extends Error {
@@ -24,6 +27,8 @@ export interface CarSection {
   readonly bytes: Uint8Array
   /** Of the block, wherever its bytes are. */
   readonly length: number
+  /** What it counts for where archives are bounded: the least that a section takes, so that empty blocks do not come for ever. */
+  readonly cost: number
 }
 
 type BytesReader = ReturnType<typeof asyncIterableReader>
@@ -55,14 +60,20 @@ export class CarReader {
   async next(): Promise<CarSection | undefined> {
     const reader = this.#reader
     return await reader.attempt(async () => {
-      reader.bytesMax = BLOCK_BYTES_MAX
+      reader.bytesMax = CID_BYTES_MAX
       if ((await reader.upTo(1)).length === 0) return undefined
       const { cid, blockLength } = await readBlockHead(reader)
       if (blockLength < 0)
         throw new CarFailure('a section: expected a CID and a block, got fewer bytes than the CID has')
+      reader.bytesMax = BLOCK_BYTES_MAX
       const bytes = await reader.exactly(blockLength, true)
       const link = isLink(cid.bytes) ? cid.bytes : undefined
-      return { link, bytes: link === undefined ? bytes.subarray(0, 0) : copyBytes(bytes), length: blockLength }
+      return {
+        link,
+        bytes: link === undefined ? bytes.subarray(0, 0) : copyBytes(bytes),
+        length: blockLength,
+        cost: Math.max(SECTION_COST_MIN, blockLength),
+      }
     })
   }
 

@@ -5,6 +5,7 @@
  * So blocks may come in any order, and memory is one batch. What is in the archive and not in the tree stays held, unrecorded and
  * unserved, until garbage is collected; it is bounded by the bytes that were signed.
  */
+import { abortable, unlessAborted } from '../abortable.ts'
 import { equalBytes } from '../bytes.ts'
 import { CoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
@@ -69,7 +70,8 @@ export class CarDialer {
   readonly #store: CarStore
   #opening: Promise<{ readonly reader: CarReader; readonly signed: SignedRoot }> | undefined
   #loading: Promise<void> | undefined
-  #isOver = false
+  /** Ends reading, also where a chunk is waited for. */
+  readonly #over = new AbortController()
 
   constructor(source: CarSource, store: CarStore) {
     this.name = source.name
@@ -77,11 +79,14 @@ export class CarDialer {
     this.#store = store
   }
 
-  /** @throws {CoppiceError} `CAR_INVALID`; `ROOT_NOT_FOUND` for another database; what the source throws. */
+  /**
+   * @throws {CoppiceError} `CAR_INVALID`; `ROOT_NOT_FOUND` for another database; what the source throws; the signal's reason as
+   *   soon as it aborts: what was begun goes on then, for whoever connects again, until {@link close}.
+   */
   async openSession(hello: HelloOptions, { signal }: SessionContext): Promise<Session> {
     signal.throwIfAborted()
     this.#opening ??= this.#open()
-    const { signed } = await this.#opening
+    const { signed } = await unlessAborted(this.#opening, signal)
     if (!equalBytes(signed.payload.author, hello.author) || signed.payload.name !== hello.name) {
       const got = escapeText(signed.payload.name)
       throw this.#failed(peerFault(this.#named, 'unknown', `is of another database, named ${got}`))
@@ -95,9 +100,9 @@ export class CarDialer {
     return this.#loading
   }
 
-  /** Ends reading. Never rejects. */
+  /** Ends reading, and gives the source back, without waiting for what it may never bring. Never rejects. */
   async close(): Promise<void> {
-    this.#isOver = true
+    this.#over.abort(closedFault(this.name))
     const opened = await this.#opening?.catch(() => undefined)
     await this.#loading?.catch(() => {})
     await opened?.reader.close()
@@ -130,10 +135,10 @@ export class CarDialer {
       batchBytes = 0
     }
     try {
-      while (!this.#isOver) {
+      while (!this.#over.signal.aborted) {
         const section = await this.#next(reader, bytesMax - bytes)
         if (section === undefined) break
-        bytes += section.length
+        bytes += section.cost
         const block = ownBlock(section)
         const key = block === undefined ? '' : linkMapKey(block.link)
         if (block === undefined) counts.foreign++
@@ -156,7 +161,7 @@ export class CarDialer {
   async #next(reader: CarReader, bytesMax: number): Promise<CarSection | undefined> {
     try {
       const section = await reader.next()
-      if (section !== undefined && section.length > bytesMax) {
+      if (section !== undefined && section.cost > bytesMax) {
         throw new CarFailure('expected no more bytes of blocks than were signed, got more')
       }
       if (section?.link !== undefined) requireMatch(section.link, section.bytes)
@@ -178,7 +183,7 @@ export class CarDialer {
   }
 
   async *#counted(): AsyncGenerator<Uint8Array, void> {
-    for await (const chunk of this.#source.chunks) {
+    for await (const chunk of abortable(this.#source.chunks, this.#over.signal)) {
       this.counts.bytes += chunk.length
       yield chunk
     }
@@ -256,7 +261,7 @@ class CarSession implements Session {
     this.#openQuestions++
     this.#requests++
     try {
-      await this.#dialer.load()
+      await unlessAborted(this.#dialer.load(), this.#over.signal)
       return await this.#held(links)
     } catch (error) {
       // What is wrong with the archive ends the session; what is wrong with the store, the pull.
@@ -283,9 +288,7 @@ class CarSession implements Session {
   }
 
   close(): Promise<void> {
-    this.#over.abort(
-      peerFault({ peer: this.peer, name: escapeText(this.name) }, 'unreachable', 'the archive was closed'),
-    )
+    this.#over.abort(closedFault(this.name))
     return Promise.resolve()
   }
 
@@ -301,6 +304,10 @@ class CarSession implements Session {
     }
     return blocks
   }
+}
+
+function closedFault(name: string): CoppiceError {
+  return peerFault({ peer: name, name: escapeText(name) }, 'unreachable', 'the archive was closed')
 }
 
 /** Undefined for what no tree has. */

@@ -26,11 +26,15 @@ export class AnswerSlots {
     return this.#inside
   }
 
-  /** Resolves when it is the host's turn; what it gives ends that. Undefined, at once, where too many wait. */
-  async enter(host: string): Promise<(() => void) | undefined> {
+  /**
+   * Resolves when it is the host's turn; what it gives ends that. Undefined, at once, where too many wait. Whoever goes away waits no
+   * more. @throws the signal's reason.
+   */
+  async enter(host: string, signal?: AbortSignal): Promise<(() => void) | undefined> {
+    signal?.throwIfAborted()
     if (!this.#hasRoom(host)) {
       if (this.#waiting.length >= this.#limits.waitingMax) return undefined
-      await new Promise<void>((resolve) => this.#waiting.push({ host, enter: resolve }))
+      await this.#wait(host, signal)
     } else {
       this.#count(host, 1)
     }
@@ -39,6 +43,20 @@ export class AnswerSlots {
       if (isInside) this.#leave(host)
       isInside = false
     }
+  }
+
+  async #wait(host: string, signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const waiting = { host, enter: resolve }
+    const onAbort = (): void => {
+      const at = this.#waiting.indexOf(waiting)
+      if (at === -1) return
+      this.#waiting.splice(at, 1)
+      reject(signal?.reason)
+    }
+    this.#waiting.push(waiting)
+    signal?.addEventListener('abort', onAbort, { once: true })
+    await promise.finally(() => signal?.removeEventListener('abort', onAbort))
   }
 
   #hasRoom(host: string): boolean {

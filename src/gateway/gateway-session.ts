@@ -165,7 +165,7 @@ export class GatewaySession extends HttpSession {
         const section = await reader.next()
         if (section === undefined) break
         if (section.link === undefined || !order.take(section.link, section.bytes)) {
-          passed += section.length
+          passed += section.cost
           continue
         }
         blocks.push(section.bytes)

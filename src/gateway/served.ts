@@ -1,6 +1,7 @@
 /**
  * What the gateway has: blocks of published, complete subtrees, by the rule of every provider (protocol.md, 9), and the
- * head blocks of roots it announced lately. Whatever else its stores hold, drafts and half-fetched trees, is not here.
+ * head blocks of roots it announced lately. Of trees outside the window the tops are not here (gateway.md, 2); whatever else
+ * its stores hold, drafts and half-fetched trees, is not here at all.
  */
 import { equalBytes } from '../bytes.ts'
 import { type Block, type Link, linkMapKey } from '../link.ts'
@@ -17,6 +18,10 @@ export interface ServedDatabase {
   readonly store: Pick<Store, 'getComplete' | 'get' | 'getMany'>
   /** The newest signed root whose tree is all here. */
   readonly published: () => MaybePromise<SignedRoot | undefined>
+  /** Whether the tree of this root is served: the newest is, and those before it for a while. */
+  readonly serves: (root: Link) => MaybePromise<boolean>
+  /** Whether that block is the root node of a signed tree that is served no more, and part of none that is. */
+  readonly isSuperseded: (link: Link) => MaybePromise<boolean>
 }
 
 /** A block that is served, and where it and what is below it is read. */
@@ -81,15 +86,16 @@ class Database {
   }
 
   async find(link: Link): Promise<Found | undefined> {
-    const { store } = this.#options
+    const { store, serves, isSuperseded } = this.#options
     const record = await store.getComplete(link)
-    if (record !== undefined) return { kind: 'subtree', record, blocks: store }
+    if (record !== undefined) {
+      return (await isSuperseded(link)) ? undefined : { kind: 'subtree', record, blocks: store }
+    }
     await this.newest()
     const head = this.#heads.get(linkMapKey(link))
-    const tree = head === undefined ? undefined : await store.getComplete(head.tree)
-    return head === undefined || tree === undefined
-      ? undefined
-      : { kind: 'head', block: head.block, record: tree, blocks: store }
+    if (head === undefined || !(await serves(head.tree))) return undefined
+    const tree = await store.getComplete(head.tree)
+    return tree === undefined ? undefined : { kind: 'head', block: head.block, record: tree, blocks: store }
   }
 }
 

@@ -151,6 +151,9 @@ export class Gateway {
 
   /** Never rejects. */
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // Sent before the last one was answered, as nobody does who has one question: one connection would take the turns of hundreds, and
+    // Node does not tell such a response when the connection ends.
+    if (response.socket === null) return void request.socket.destroy()
     const over = new AbortController()
     response.once('close', () => over.abort(new Error('the connection has ended')))
     // Its connection is gone: there is nobody to tell.
@@ -171,7 +174,7 @@ export class Gateway {
     const asked = attempt(() => parseRequest(request.url ?? '', request.headers.accept))
     if (!('value' in asked)) return await this.#send(request, response, asked.answer, signal)
     const slots = asked.value.kind === 'car' ? this.#archives : this.#answers
-    const leave = await slots.enter(hostOf(request.socket))
+    const leave = await slots.enter(hostOf(request.socket), signal)
     if (leave === undefined) return await this.#send(request, response, BUSY, signal)
     try {
       if (!signal.aborted)

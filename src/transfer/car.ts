@@ -48,7 +48,7 @@ export interface ImportCarOptions extends PullOptions {
  * Brings a replica to the signed root in an archive, if that is newer, from the archive alone. Interrupted, what was verified
  * is kept, and the next pull goes on from there.
  * @throws {CoppiceError} `CAR_INVALID`; `NO_PEER_LEFT` where it is of another database, or lacks blocks that the replica does not
- *   have; and as `replica.pull`; what reading it throws.
+ *   have; and as `replica.pull`, also the signal's reason while the source is waited for; what reading it throws.
  */
 export async function importCar(
   replica: Replica,

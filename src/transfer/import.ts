@@ -3,6 +3,7 @@
  * applied in one pass over the tree, so an import into an empty database is a bulk build, one of unsorted data rewrites
  * no node twice, and a broken line anywhere leaves the database as it was.
  */
+import { abortable } from '../abortable.ts'
 import {
   type BatchReport,
   type CollectionWriter,
@@ -33,7 +34,6 @@ import {
   withPlace,
 } from '../formats/index.ts'
 import { assertKeySize, type KeyRange } from '../prolly/index.ts'
-import { abortable } from './abortable.ts'
 import { requireColumnTypes, withKeyTypes } from './column-types.ts'
 import { ChangeCounter, type ChangeLimit, type EditCounts, replacements, upserts } from './row-edits.ts'
 

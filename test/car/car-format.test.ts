@@ -172,8 +172,8 @@ test('identity and other foreign CIDs are passed over, their bytes not kept', as
   ])
   const { sections } = await readAll(inPieces(bytes, () => 11))
   assert.equal(sections, [
-    { link: undefined, bytes: new Uint8Array(0), length: 2 },
-    { link: ours, bytes: utf8('hi'), length: 2 },
+    { link: undefined, bytes: new Uint8Array(0), length: 2, cost: 64 },
+    { link: ours, bytes: utf8('hi'), length: 2, cost: 64 },
   ])
 })
 

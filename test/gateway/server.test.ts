@@ -1,7 +1,8 @@
 /** What the gateway serves: signed roots, blocks of what is published and complete, of several databases, and nothing else. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { hexToBytes } from '../../src/bytes.ts'
+import { bytesToHex, hexToBytes } from '../../src/bytes.ts'
+import { providerOptions } from '../../src/db/index.ts'
 import { CODEC_DAG_CBOR, formatLink, linkTo } from '../../src/link.ts'
 import { decodeRootFile } from '../../src/mirror/root-file.ts'
 import { formatAuthor, headBlock } from '../../src/pointer/index.ts'
@@ -50,6 +51,58 @@ test('head blocks: the newest, and those that were announced before; of one that
     assert.is(await ask(headBlock(await signedOf(db)).link), 200)
     assert.is(await ask(first.link), 200)
   })
+})
+
+test('of a tree outside the window neither head nor root node are here; what is below is, by its record', async () => {
+  const db = await publishedFilms()
+  const body = async (lab: GatewayLab): Promise<void> => {
+    const old = await signedOf(db)
+    const ask = async (link: Uint8Array): Promise<number[]> => {
+      const statuses: number[] = []
+      for (const format of ['raw', 'car']) {
+        statuses.push((await lab.ask(`/ipfs/${formatLink(link)}?format=${format}`)).status)
+      }
+      return statuses
+    }
+    const before = await stateKeys(db)
+    const links = [headBlock(old).link, old.payload.root]
+    for (const link of links) assert.equal(await ask(link), [200, 200])
+    await db.batch((tx) => tx.apply(rowsFrom(1, 2, 'changed')))
+    await db.publish()
+    for (const link of links) assert.equal(await ask(link), [404, 404])
+    const now = new Set(await stateKeys(db))
+    const below = before.slice(1).filter((key) => !now.has(key))
+    assert.ok(below.length > 0)
+    for (const key of below) assert.equal(await ask(hexToBytes(key) as Uint8Array), [200, 200])
+    for (const link of [headBlock(await signedOf(db)).link, (await signedOf(db)).payload.root]) {
+      assert.equal(await ask(link), [200, 200])
+    }
+  }
+  await GatewayLab.serving([db], body, { window: { roots: 1 } })
+})
+
+test('an old root node that is a part of the newest tree is here: readers of that need it', async () => {
+  // Rows are added behind a whole leaf, so that the first tree, that leaf alone, is the first leaf of the second.
+  const whole = await publishedFilms()
+  const { tree } = await whole.snapshot()
+  let node = await tree.nodes.get(tree.ref.root)
+  while (node.level > 0) node = await tree.nodes.child(node, 0)
+  const rows = rowsFrom(0, node.length)
+  await whole.close()
+  const db = await createDatabase({ name: 'cities' })
+  await db.batch((tx) => tx.apply(rows))
+  await db.publish()
+  const { root } = (await signedOf(db)).payload
+  const body = async (lab: GatewayLab): Promise<void> => {
+    await db.batch((tx) => tx.apply(rowsFrom(node.length, 3000)))
+    await db.publish()
+    assert.ok((await stateKeys(db)).slice(1).includes(bytesToHex(root)), 'the case')
+    assert.is((await lab.ask(`/ipfs/${formatLink(root)}?format=raw`)).status, 200)
+    await db.batch((tx) => tx.apply(rowsFrom(1, 2, 'changed')))
+    await db.publish()
+    assert.is((await lab.ask(`/ipfs/${formatLink(root)}?format=raw`)).status, 404)
+  }
+  await GatewayLab.serving([db], body, { window: { roots: 1 } })
 })
 
 test('all blocks of the state, each as it is; an archive of the head block is the one that export writes', async () => {
@@ -113,7 +166,10 @@ test('several databases: each by itself below its path, all of them at the top',
     assert.is((await lab.ask(below('two'))).status, 200)
     assert.is((await lab.ask(below('one'))).status, 404)
     assert.is((await lab.ask(below('none'))).status, 404)
-    assert.throws(() => lab.gateway.add({ ...two.state, published: () => undefined }), /served already/)
+    assert.throws(
+      () => lab.gateway.add({ ...providerOptions(two.state), published: () => undefined }),
+      /served already/,
+    )
   })
 })
 

@@ -162,6 +162,26 @@ test('an endless one is left where more came than was signed', async () => {
   await db.close()
 })
 
+test('an endless one of empty blocks is left, too', async () => {
+  const db = await publishedFilms()
+  const { root, head } = await parts(db)
+  const empty = { link: linkTo(CODEC_RAW, new Uint8Array(0)), bytes: new Uint8Array(0) }
+  const start = (await carOfBlocks(root, [])).length
+  const sections = (
+    await carOfBlocks(
+      root,
+      Array.from({ length: 1000 }, () => empty),
+    )
+  ).subarray(start)
+  async function* endless(): AsyncGenerator<Uint8Array> {
+    yield await carOfBlocks(root, [head])
+    for (let i = 0; i < 5000; i++) yield sections
+    throw new Error('read to its end')
+  }
+  assert.is((await refuse(db, endless())).code, 'CAR_INVALID')
+  await db.close()
+})
+
 test('junk in it stays unrecorded, is never shown, and is collected', async () => {
   const db = await publishedFilms()
   const { root, head, rest } = await parts(db)

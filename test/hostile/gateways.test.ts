@@ -163,6 +163,28 @@ test('an archive without end: of blocks that nobody asked for, and of no blocks'
   }
 })
 
+test('an archive without end of empty blocks', async () => {
+  const empty = { cid: CID.decode(linkTo(CODEC_RAW, new Uint8Array(0))), bytes: new Uint8Array(0) }
+  let most = 0
+  const { report } = await cloneFrom({
+    script: async ({ cid, format }, response) => {
+      if (format !== 'car' || cid === undefined || cid.multihash.code === 0) return false
+      response.writeHead(200)
+      function* nothing(): Generator<StockBlock> {
+        for (let i = 0; i < 1_000_000; i++) {
+          most = Math.max(most, i)
+          yield empty
+        }
+      }
+      await sendCar(cid, nothing(), response)
+      response.end()
+      return true
+    },
+  })
+  assert.is(report.outcome, 'used')
+  assert.ok(most < 900_000, `it was left long before its end, at ${most}`)
+})
+
 test('what is no archive', async () => {
   const { report } = await cloneFrom({
     script: ({ format }, response) => {

@@ -272,13 +272,41 @@ test('archives of one host are bounded: the next is told to come back, blocks ar
     { sendStallMs: 60_000 },
   ))
 
-test('a hundred requests in one write are answered in turn, or cut off; none is lost on the way', () =>
+test('one request at a time: who sends the next before the answer is cut off, and who waits for it is not', () =>
   withGateway(async (lab, _db, root) => {
     const one = `GET /ipfs/${root}?format=raw HTTP/1.1\r\nHost: localhost\r\n\r\n`
-    const last = `GET /ipfs/${root}?format=raw HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`
-    const answers = await lab.exchange(one.repeat(99) + last)
-    assert.is(answers.split('HTTP/1.1 200').length - 1, 100)
+    const hasty = await lab.connect()
+    hasty.write(one.repeat(600))
+    let answers = ''
+    hasty.on('data', (chunk: Buffer) => (answers += chunk.toString('latin1')))
+    await new Promise((resolve) => hasty.once('close', resolve))
+    assert.ok(answers.split('HTTP/1.1 200').length - 1 < 10)
+    const socket = await lab.connect()
+    for (let i = 0; i < 100; i++) {
+      socket.write(one)
+      let text = ''
+      const length = (): number => Number(/content-length: (\d+)/i.exec(text)?.[1] ?? Infinity)
+      while (text.length - text.indexOf('\r\n\r\n') - 4 < length()) {
+        const [chunk] = (await once(socket, 'data')) as [Buffer]
+        text += chunk.toString('latin1')
+      }
+      assert.match(text, /^HTTP\/1\.1 200 /)
+    }
+    socket.destroy()
   }))
+
+test('turns: whoever goes away while it waits leaves its place', async () => {
+  const slots = new AnswerSlots({ atOnce: 1, perHost: 1, waitingMax: 1 })
+  const leave = await slots.enter('a')
+  const gone = new AbortController()
+  const waiting = slots.enter('b', gone.signal).catch(() => 'gone')
+  gone.abort(new Error('gone'))
+  assert.is(await waiting, 'gone')
+  const next = slots.enter('c')
+  leave?.()
+  assert.type(await next, 'function')
+  assert.is(slots.inside, 1)
+})
 
 test('turns: few at once, fewer of each host, the others in order, and no more wait than may', async () => {
   const slots = new AnswerSlots({ atOnce: 3, perHost: 2, waitingMax: 3 })
@@ -314,7 +342,8 @@ test('five blocks that stand for 4 PiB come once, and endless repetition is refu
   for await (const record of missingRecords(store, tree)) complete.push(record)
   await store.write({ complete })
   await GatewayLab.serving([], async (lab) => {
-    lab.gateway.add({ author: rogue.author, name: rogue.name, store, published: () => signed })
+    const window = { serves: () => true, isSuperseded: () => false }
+    lab.gateway.add({ author: rogue.author, name: rogue.name, store, published: () => signed, ...window })
     const head = formatLink(headBlock(signed).link)
     const { reply, cids } = await lab.car(`/ipfs/${head}?format=car`)
     assert.equal([new Set(cids).size, cids.length], [all.length + 1, all.length + 1])

@@ -3,7 +3,7 @@ import { CarReader as StockReader } from '@ipld/car'
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect, type Socket } from 'node:net'
-import type { Database, Replica } from '../../src/db/index.ts'
+import { type Database, providerOptions, type Replica, type WindowOptions } from '../../src/db/index.ts'
 import { type Gateway, type GatewayOptions, startGateway } from '../../src/gateway/index.ts'
 import { collect } from './database-lab.ts'
 
@@ -18,6 +18,10 @@ export interface AskOptions {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+export interface GatewayLabOptions extends Partial<GatewayOptions> {
+  readonly window?: WindowOptions
+}
+
 export class GatewayLab {
   readonly gateway: Gateway
   readonly port: number
@@ -29,12 +33,11 @@ export class GatewayLab {
 
   static async start(
     databases: readonly (Database | Replica)[],
-    options: Partial<GatewayOptions> = {},
+    { window, ...options }: GatewayLabOptions = {},
   ): Promise<GatewayLab> {
     const gateway = await startGateway({ host: '127.0.0.1', port: 0, ...options })
     for (const db of databases) {
-      const { author, name, store } = db.state
-      gateway.add({ author, name, store, published: () => db.published() })
+      gateway.add({ ...providerOptions(db.state, { window }), published: () => db.published() })
     }
     return new GatewayLab(gateway)
   }
@@ -43,7 +46,7 @@ export class GatewayLab {
   static async serving(
     databases: readonly (Database | Replica)[],
     body: (lab: GatewayLab) => Promise<void>,
-    options: Partial<GatewayOptions> = {},
+    options: GatewayLabOptions = {},
   ): Promise<void> {
     const lab = await GatewayLab.start(databases, options)
     try {

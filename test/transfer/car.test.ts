@@ -4,6 +4,7 @@ import type { CID } from 'multiformats/cid'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { bytesToHex } from '../../src/bytes.ts'
+import { CarDialer } from '../../src/car/index.ts'
 import { type Block, matchesLink } from '../../src/link.ts'
 import { headBlock } from '../../src/pointer/index.ts'
 import { importCar } from '../../src/transfer/index.ts'
@@ -139,6 +140,103 @@ test('an update without the state it is for is refused, and nothing is shown', a
   assert.is(error.code, 'NO_PEER_LEFT')
   assert.match(error.message, /2\.car.*lacks/)
   assert.not.ok(await replica.isComplete())
+  await replica.close()
+  await db.close()
+})
+
+/** Brings `bytes`, and then nothing more, ever. */
+class StalledSource implements AsyncIterable<Uint8Array> {
+  returned = 0
+  readonly stalled: Promise<void>
+  readonly #bytes: Uint8Array
+  #onStall: () => void = () => {}
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes
+    this.stalled = new Promise((resolve) => (this.#onStall = resolve))
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    let isSent = this.#bytes.length === 0
+    return {
+      next: () => {
+        if (!isSent) {
+          isSent = true
+          return Promise.resolve({ done: false, value: this.#bytes })
+        }
+        this.#onStall()
+        return new Promise(() => {})
+      },
+      return: () => {
+        this.returned++
+        // What does not answer does not answer this either.
+        return new Promise(() => {})
+      },
+    }
+  }
+}
+
+test('a source that stalls, before its header, its head or among its blocks, is left when the signal aborts', async () => {
+  const db = await publishedFilms()
+  const car = await carOf(db)
+  for (const length of [0, 20, 59, 200, car.length >> 1, car.length]) {
+    const replica = await emptyReplica(db)
+    const source = new StalledSource(car.subarray(0, length))
+    const over = new AbortController()
+    const importing = importCar(replica, { name: 'pipe', chunks: source }, { signal: over.signal })
+    const settled = importing.catch((error: unknown) => error)
+    await source.stalled
+    const reason = new Error('enough')
+    over.abort(reason)
+    assert.is(await settled, reason, `after ${length} bytes`)
+    assert.is(source.returned, 1, `after ${length} bytes`)
+    // Nothing holds the replica.
+    await importCar(replica, { name: 'whole.car', chunks: inChunks(car) })
+    assert.equal(await signedOf(replica), await signedOf(db))
+    await replica.close()
+  }
+  await db.close()
+})
+
+test('closing a dialer that waits for its source', async () => {
+  const db = await publishedFilms()
+  const source = new StalledSource(new Uint8Array(0))
+  const replica = await emptyReplica(db)
+  const dialer = new CarDialer({ name: 'pipe', chunks: source }, replica.state.store)
+  const { clock } = replica.state
+  const { author, name } = db
+  const hello = { author, name, have: null }
+  const opening = dialer.openSession(hello, { clock, signal: new AbortController().signal })
+  const settled = opening.catch((error: unknown) => error)
+  await source.stalled
+  await dialer.close()
+  assert.match(String(await settled), 'the archive was closed')
+  assert.is(source.returned, 1)
+  await replica.close()
+  await db.close()
+})
+
+test('closing a session, or aborting its opening, leaves a stalled source to whoever connects again', async () => {
+  const db = await publishedFilms()
+  const { root } = (await signedOf(db)).payload
+  const source = new StalledSource((await carOf(db)).subarray(0, 2000))
+  const replica = await emptyReplica(db)
+  const dialer = new CarDialer({ name: 'pipe', chunks: source }, replica.state.store)
+  const { clock } = replica.state
+  const { author, name } = db
+  const hello = { author, name, have: null }
+  const early = new AbortController()
+  const opening = dialer.openSession(hello, { clock, signal: early.signal }).catch((error: unknown) => error)
+  early.abort(new Error('too late'))
+  assert.match(String(await opening), 'too late')
+  const session = await dialer.openSession(hello, { clock, signal: new AbortController().signal })
+  const asking = Promise.resolve(session.getBlocks(root, [root])).catch((error: unknown) => error)
+  await source.stalled
+  await session.close()
+  assert.match(String(await asking), 'the archive was closed')
+  assert.is(source.returned, 0)
+  await dialer.close()
+  assert.is(source.returned, 1)
   await replica.close()
   await db.close()
 })

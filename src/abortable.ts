@@ -1,16 +1,18 @@
-/** An input that stops waiting when told to. Readers look at their signal between chunks, and a pipe may never bring one. */
-import type { ByteSource } from '../formats/index.ts'
+/** Inputs that stop waiting when told to. Readers look at their signal between chunks, and a pipe may never bring one. */
 
 type Chunk = IteratorResult<Uint8Array, unknown>
 
 /** The chunks of `source`. @throws the signal's reason as soon as it aborts, also while a chunk is waited for. */
-export async function* abortable(source: ByteSource, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+export async function* abortable(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void> {
   const iterator = Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]()
   let isDone = false
   try {
     for (;;) {
       signal.throwIfAborted()
-      const chunk = iterator.next()
+      const chunk: Promise<Chunk> | Chunk = iterator.next()
       const result = chunk instanceof Promise ? await unlessAborted(chunk, signal) : chunk
       if (result.done === true) {
         isDone = true
@@ -26,10 +28,12 @@ export async function* abortable(source: ByteSource, signal: AbortSignal): Async
   }
 }
 
-function unlessAborted(chunk: Promise<Chunk>, signal: AbortSignal): Promise<Chunk> {
+/** What `work` comes to. @throws the signal's reason as soon as it aborts; `work` goes on, and whatever it comes to is dropped. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    chunk.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+    const onAbort = (): void => reject(signal.reason as Error)
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
 }
