@@ -4,7 +4,7 @@ import { isCoppiceError } from './errors.ts'
 import { createNode, type NetworkNode, type NodeOptions, peerIdOfKey } from './net/index.ts'
 import { sha256 } from './sha256.ts'
 import type { Gateway } from './gateway/index.ts'
-import { type HttpServeOptions, serveHttp } from './serve-http.ts'
+import { type HttpServeOptions, type ServedOverHttp, serveHttp } from './serve-http.ts'
 import { formatAddress } from './pointer/index.ts'
 import { type DiscoveryOptions, discoveryOf } from './lazy-network.ts'
 import { networkOf } from './local.ts'
@@ -23,6 +23,11 @@ export interface ServeOptions extends DiscoveryOptions {
    * `/p2p-circuit` at its end takes a place at that relay.
    */
   readonly listen?: readonly string[] | undefined
+  /**
+   * Multiaddrs under which others reach it, beside those of this machine: of a port that is forwarded, or a DNS name,
+   * `/dns4/data.example.org/tcp/4001`.
+   */
+  readonly announce?: readonly string[] | undefined
   /** Relays for peers that cannot be dialled, within limits: small talk, until they reach each other. */
   readonly relay?: boolean | undefined
   /** Serves over HTTP too: the same to the web, to replicas by URL, and to IPFS tools. */
@@ -67,9 +72,12 @@ export async function serve(
   // Nobody asks before the node is there.
   const vouch: Vouch = (peer, addresses) => node.vouch(peer, addresses)
   const providers = new ProviderSet({ clock, packings, exchange: { vouch, random } })
+  const served: ServedOverHttp[] = []
   for (const database of databases) {
     const onTell = (signedRoot: Uint8Array): void => options.onTell?.(database, signedRoot)
-    providers.add({ ...providerOptions(database.state, { window, signal: over.signal }), onTell })
+    const providing = providerOptions(database.state, { window, signal: over.signal })
+    providers.add({ ...providing, onTell })
+    served.push({ database, providing })
   }
   options.signal?.throwIfAborted()
   const node = await startNode(options)
@@ -78,7 +86,7 @@ export async function serve(
     options.signal?.throwIfAborted()
     await node.handle(providers.handle, { frameBytesMax: REQUEST_FRAME_BYTES_MAX })
     if (options.http !== undefined) {
-      gateway = await serveHttp(databases, options.http, await defaultPort(options.peerKey, HTTP_PORT_AT))
+      gateway = await serveHttp(served, options.http, await defaultPort(options.peerKey, HTTP_PORT_AT))
     }
   } catch (error) {
     over.abort()
@@ -94,8 +102,8 @@ export async function serve(
 }
 
 async function startNode(options: ServeOptions & { readonly peerKey: Uint8Array }): Promise<NetworkNode> {
-  const { peerKey, listen, relay } = options
-  const settings: NodeOptions = { peerKey, relay, ...discoveryOf(options) }
+  const { peerKey, listen, announce, relay } = options
+  const settings: NodeOptions = { peerKey, relay, announce: announce ?? [], ...discoveryOf(options) }
   if (listen !== undefined) return await createNode({ ...settings, listen })
   try {
     return await createNode({

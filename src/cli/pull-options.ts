@@ -8,6 +8,17 @@ export interface PullCommandOptions extends JsonOption, DiscoveryCommandOptions 
   readonly peer?: readonly string[]
 }
 
+export interface AlsoServingOptions {
+  readonly serve?: true
+  readonly listen?: readonly string[]
+  readonly announce?: readonly string[]
+}
+
+/** Whoever says where to serve means to. */
+export function servesToo({ serve, listen, announce }: AlsoServingOptions): boolean {
+  return serve === true || listen !== undefined || announce !== undefined
+}
+
 type RepeatedOption = readonly [flags: string, description: string, parse: typeof collect]
 
 export const PEER_OPTION: RepeatedOption = [
@@ -19,6 +30,12 @@ export const PEER_OPTION: RepeatedOption = [
 export const LISTEN_OPTION: RepeatedOption = [
   '--listen <MULTIADDR>',
   'where to serve it, as with coppice serve; may be repeated',
+  collect,
+]
+
+export const ANNOUNCE_OPTION: RepeatedOption = [
+  '--announce <MULTIADDR>',
+  'an address under which others reach it (a forwarded port, a DNS name); may be repeated',
   collect,
 ]
 

@@ -21,12 +21,12 @@ export function describePull(progress: PullProgress | ReplicaProgress, seconds: 
   return `pulling @${target.payload.sequence}: ${done}${rate}${left}${describeShares(progress)}`
 }
 
-/** Whom it comes from, the busiest first. */
+/** Whom it comes from, blocks and rows by their bytes, the busiest first. */
 function describeShares({ peers }: PullProgress): string {
-  const blocks = peers.reduce((sum, peer) => sum + peer.blocks, 0)
-  const busy = peers.filter((peer) => peer.blocks > 0).toSorted((a, b) => b.blocks - a.blocks)
+  const bytes = peers.reduce((sum, peer) => sum + peer.bytes, 0)
+  const busy = peers.filter((peer) => peer.bytes > 0).toSorted((a, b) => b.bytes - a.bytes)
   if (busy.length < 2) return ''
-  const shares = busy.map((peer) => `${renderShare(peer.blocks, blocks)} ${shortName(peer.name)}`)
+  const shares = busy.map((peer) => `${renderShare(peer.bytes, bytes)} ${shortName(peer.name)}`)
   return `; ${renderCounted(busy.length, 'peer')}: ${escapeText(shares.join(', '))}`
 }
 
@@ -52,7 +52,7 @@ export function progressJson(progress: ReplicaProgress): { [field: string]: Fiel
     blocksReceived,
     bytesPerSecond: bytesPerSecond === undefined ? null : Math.round(bytesPerSecond),
     secondsLeft: secondsLeft ?? null,
-    peers: peers.map(({ name, blocks }) => ({ name, blocks })),
+    peers: peers.map(({ name, blocks, rows, bytes: used }) => ({ name, blocks, rows, bytes: used })),
   }
 }
 

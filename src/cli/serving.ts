@@ -15,6 +15,8 @@ export type Served = Opened & { readonly dir: string }
 
 export interface ServingOptions extends DiscoveryCommandOptions {
   readonly listen?: readonly string[]
+  /** Further addresses under which others reach it. */
+  readonly announce?: readonly string[]
   /** Relays for others. */
   readonly relay?: true
   /** Over HTTP as well: where, or at the default place. */
@@ -33,8 +35,9 @@ export async function startServing(cli: Cli, served: readonly Served[], options:
   requireDistinct(served)
   const peerKey = await peerKeySeed(first.dir)
   const databases = served.map(({ db }) => db)
-  const { listen, relay } = options
-  const server = await serve(databases, { peerKey, listen, relay, http: httpOf(options), ...discoveryOptions(options) })
+  const { listen, announce, relay } = options
+  const http = httpOf(options)
+  const server = await serve(databases, { peerKey, listen, announce, relay, http, ...discoveryOptions(options) })
   for (const { dir, kind, db } of served) {
     const address = server.addressOf(db)
     const sequence = (await db.published())?.payload.sequence ?? null

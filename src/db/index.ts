@@ -28,7 +28,7 @@ export { type MergedBase, readBases, unpublishedBases } from './merging/merge-ba
 export type { MergeOptions, MergeResult, RowConflict, RowResolution, RowResolver } from './merging/merge.ts'
 export { renderTreeKey } from './documents/key-text.ts'
 export type { Pin } from './upkeep/pins.ts'
-export { providerOptions } from './pulling/providing.ts'
+export { type Providing, providerOptions } from './pulling/providing.ts'
 export type { PublishOptions, PublishReport } from './roots/publisher.ts'
 export {
   inferKeyFields,

@@ -5,7 +5,7 @@
 import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
 import { quoteText } from '../escape.ts'
-import type { SignedRoot } from '../pointer/index.ts'
+import { comparePositions, type Position, type SignedRoot } from '../pointer/index.ts'
 import type { Store } from '../store/index.ts'
 import type { PeerDialer } from '../sync/index.ts'
 import { CollectionView, type KeyNames, type ReadOptions } from './documents/collection-view.ts'
@@ -168,20 +168,27 @@ export class Replica extends Handle {
   }
 
   /**
-   * Resolves when the state that is shown is that of a signed root of at least this sequence, whoever pulls it, in this process
-   * or another; without one, at least that of the newest root accepted when it is called. It pulls nothing itself.
+   * Resolves when the state that is shown has come so far, whoever pulls it, in this process or another: to the newest root accepted
+   * when it is called, or with `sequence`, to a root of that sequence or a later one of the same epoch. A higher epoch supersedes every root
+   * below it, whatever its sequence: a state of it always counts, and one of a lower epoch never does. The epoch is that of the newest root
+   * accepted when it is called, or of the first one. It pulls nothing itself.
    * @throws the signal's reason; an AbortError when the handle is closed meanwhile.
    */
   async synced(sequence?: number, options: ReadOptions = {}): Promise<SignedRoot> {
     const { state } = this
     state.closing.throwIfAborted()
     options.signal?.throwIfAborted()
-    const least = sequence ?? (await readFloor(state)).accepted?.root.payload.sequence ?? 1
+    let least: Position | undefined
     let shown: SignedRoot | undefined
-    await state.waitUntil(async () => {
+    const isThere = async (): Promise<boolean> => {
+      const newest = (await readFloor(state)).accepted?.root.payload
+      if (newest === undefined) return false
+      least ??= { epoch: newest.epoch, sequence: sequence ?? newest.sequence }
       shown = await this.published()
-      return shown !== undefined && shown.payload.sequence >= least
-    }, options.signal)
+      return shown !== undefined && comparePositions(shown.payload, least) >= 0
+    }
+    // Before anything else, so that what is accepted from now on is not waited for.
+    if (!(await isThere())) await state.waitUntil(isThere, options.signal)
     return shown as SignedRoot
   }
 

@@ -18,6 +18,8 @@ const ADDRESS_CHARS_MAX = 512
 const DIAL_FORMS: ReadonlySet<string> = new Set(['', 'p2p', 'p2p,p2p-circuit,p2p'])
 /** A place behind a relay is listened at by naming the relay alone. */
 const LISTEN_FORMS: ReadonlySet<string> = new Set(['', 'p2p', 'p2p,p2p-circuit'])
+const ANNOUNCE_FORMS: ReadonlySet<string> = new Set(['', 'p2p'])
+const UNSPECIFIED: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
 /**
  * The address to dial.
@@ -31,12 +33,24 @@ export function parseDialAddress(text: string): Multiaddr {
 }
 
 /**
- * An address to listen on or to announce. Port 0 lets the system choose; a relay's address with `/p2p-circuit` asks that
+ * An address to listen on. Port 0 lets the system choose; a relay's address with `/p2p-circuit` asks that
  * relay for a place behind it.
  * @throws {CoppiceError} `ADDRESS_INVALID`.
  */
 export function parseListenAddress(text: string): Multiaddr {
   return parse(text, LISTEN_FORMS, '/ip4/0.0.0.0/tcp/4001')
+}
+
+/**
+ * An address to tell others: one that can be dialled, without a relay. The peer id may stand at its end.
+ * @throws {CoppiceError} `ADDRESS_INVALID`.
+ */
+export function parseAnnounceAddress(text: string): Multiaddr {
+  const address = parse(text, ANNOUNCE_FORMS, '/dns4/data.example.org/tcp/4001')
+  const [host, port] = address.getComponents()
+  if (port?.value === '0') throw invalid(text, 'expected a port, got 0')
+  if (UNSPECIFIED.has(host?.value ?? '')) throw invalid(text, 'expected a host that others can dial')
+  return address
 }
 
 /** The peer id at the end of the address, where it has one. */

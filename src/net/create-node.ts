@@ -3,11 +3,11 @@ import type { Multiaddr } from '@multiformats/multiaddr'
 import { listenReason } from '../listen-error.ts'
 import { CoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
-import { isRelayed, parseDialAddress, parseListenAddress, peerIdOf } from './address.ts'
+import { isRelayed, parseAnnounceAddress, parseDialAddress, parseListenAddress, peerIdOf } from './address.ts'
 import type { Dht } from './discovery/dht.ts'
 import { Discovery } from './discovery/discovery.ts'
 import type { LanOptions } from './discovery/lan.ts'
-import { createLibp2pNode, type Libp2pParts } from './libp2p.ts'
+import { createLibp2pNode, type Libp2pParts, peerIdOfKey } from './libp2p.ts'
 import {
   CHANNELS_MAX,
   CHANNELS_PER_PEER_MAX,
@@ -54,7 +54,7 @@ export async function createNode(options: NodeOptions): Promise<NetworkNode> {
   const places = listen.map(parseListenAddress).filter(isRelayed)
   const direct = listen.filter((address) => !isRelayed(parseListenAddress(address)))
   const announce = options.announce ?? []
-  for (const address of announce) parseListenAddress(address)
+  for (const address of announce) await requireOwn(address, options.peerKey)
   const bootstrap = options.dht
   for (const address of bootstrap ?? []) requirePeerId(address)
   const limits = nodeLimits(options.limits)
@@ -96,6 +96,14 @@ function nodeLimits(limits: Partial<NodeLimits> | undefined): NodeLimits {
     lingerMs: LINGER_MS,
     ...limits,
   }
+}
+
+/** Another's peer id would lead whoever dials to believe that we are him, or that we are not. */
+async function requireOwn(address: string, peerKey: Uint8Array): Promise<void> {
+  const peerId = peerIdOf(parseAnnounceAddress(address))
+  if (peerId === undefined || peerId === (await peerIdOfKey(peerKey))) return
+  const message = `announce: expected this node's peer id or none, got ${escapeText(address)}`
+  throw new CoppiceError('ADDRESS_INVALID', message, { details: { address } })
 }
 
 /** Without it anybody who answers there could show us a network of his own. */

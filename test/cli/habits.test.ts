@@ -29,6 +29,11 @@ test('help and version load neither lmdb nor libp2p', async () => {
   assert.is(await succeed(['--version']), `${version}\n`)
 })
 
+test('the help of pull --plan says what it writes', async () => {
+  const { stdout } = await coppice(['pull', '--help'])
+  assert.match(stdout.replaceAll(/\s+/g, ' '), 'writes no data, only the floor')
+})
+
 test('every command has help with examples', async () => {
   const overview = await succeed(['--help'])
   const names = [...overview.matchAll(/^ {2}([a-z]+) (?:\[|<)/gm)].map(([, name]) => name ?? '')

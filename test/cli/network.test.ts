@@ -116,6 +116,33 @@ test('follow goes on, survives a server that goes away, and passes on what it ha
     assert.is(notes.length, new Set(notes).size, ended.stderr)
   }))
 
+test('announced addresses stand in what serve prints, with the peer id, and lead there', () =>
+  inDirectory(async (cwd, use) => {
+    await prepare(cwd)
+    const named = '/dns4/data.example.org/tcp/4001'
+    const forwarded = '/ip4/198.51.100.7/tcp/4002'
+    const server = use(start(['serve', 'db', '--announce', named, '--announce', forwarded], { cwd }))
+    const address = (await server.line(/^serving \S+$/m)).slice('serving '.length)
+    const peers = new URL(address).searchParams.getAll('peer')
+    const [own] = peers.filter((peer) => peer.startsWith('/ip4/127.0.0.1/'))
+    const peerId = own?.split('/').at(-1) ?? ''
+    assert.equal(new Set(peers), new Set([`${named}/p2p/${peerId}`, `${forwarded}/p2p/${peerId}`, own]))
+    await succeed(['clone', `${address.split('?')[0] ?? ''}?peer=${own ?? ''}`, 'copy'], { cwd })
+    const follower = use(start(['follow', 'copy', '--announce', named], { cwd }))
+    assert.match(await follower.line(/^serving \S+$/m), `${named}/p2p/`)
+    await follower.end('SIGINT')
+    await server.end('SIGINT')
+    for (const wrong of [
+      'data.example.org',
+      '/ip4/192.0.2.7/tcp/0',
+      '/ip4/0.0.0.0/tcp/4001',
+      `${named}/p2p/${peerId.slice(0, -1)}x`,
+    ]) {
+      // prettier-ignore
+      await fail('ADDRESS_INVALID', ['serve', 'db', '--announce', wrong], { cwd })
+    }
+  }))
+
 test('addresses and peers that are none', () =>
   inDirectory(async (cwd) => {
     await succeed(['init', 'db'], { cwd })

@@ -68,9 +68,9 @@ const PROGRESS = {
   subtreesSkipped: 0,
   roundTrips: 4,
   peers: [
-    { name: '/ip4/192.0.2.7/tcp/4001/p2p/12D3KooWGreen', blocks: 2000 },
-    { name: 'https://mirror.example/\u001b[31mcities/', blocks: 5000 },
-    { name: 'idle', blocks: 0 },
+    { name: '/ip4/192.0.2.7/tcp/4001/p2p/12D3KooWGreen', blocks: 10, rows: 20_000, bytes: 2_000_000 },
+    { name: 'https://mirror.example/\u001b[31mcities/', blocks: 5000, rows: 0, bytes: 5_000_000 },
+    { name: 'idle', blocks: 0, rows: 0, bytes: 0 },
   ],
   targets: 2,
 }

@@ -4,6 +4,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Database } from '../../src/db/index.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
+import type { Channel, ChannelHandler } from '../../src/sync/index.ts'
+import { decodeRequest, type Request } from '../../src/sync/wire/index.ts'
 import { createDatabase, outcomesOf, thrownBy, utf8 } from '../support/database-lab.ts'
 import { address, FindingNetwork, gated, openReplica, type Peers, serving } from '../support/finding-lab.ts'
 
@@ -62,6 +64,69 @@ test('a pull that waits for discovery ends with its signal', async () => {
   const error = await thrownBy(replica.pull({ signal: AbortSignal.timeout(100) }))
   assert.is((error as Error).name, 'TimeoutError')
   assert.equal(network.dialled, [address(7)])
+})
+
+/** How the channel ended, by whoever opened it. Requests that are `swallowed` do not get through. */
+function watched(
+  handler: ChannelHandler,
+  swallowed?: Request['type'],
+): { handler: ChannelHandler; ended: Promise<string> } {
+  const ended = Promise.withResolvers<string>()
+  const receive = async (channel: Channel): Promise<Uint8Array | undefined> => {
+    for (let isHello = swallowed === undefined; ; isHello = false) {
+      const frame = await channel.receive()
+      if (frame === undefined) ended.resolve('closed')
+      if (frame === undefined || isHello || !isRequest(frame, swallowed)) return frame
+    }
+  }
+  return {
+    ended: ended.promise,
+    handler: async (channel) => {
+      await handler({
+        peer: channel.peer,
+        send: (frame) => channel.send(frame),
+        receive: () => receive(channel),
+        close: () => channel.close(),
+        abort: (reason) => channel.abort(reason),
+        get bytesReceived() {
+          return channel.bytesReceived
+        },
+        get bytesSent() {
+          return channel.bytesSent
+        },
+      })
+      ended.resolve('cut')
+    },
+  }
+}
+
+function isRequest(frame: Uint8Array, type: Request['type'] | undefined): boolean {
+  try {
+    return decodeRequest(frame).type === type
+  } catch {
+    return false
+  }
+}
+
+test('whoever gives up while discovery is waited for leaves no session behind', async () => {
+  const database = await published()
+  const { handler, ended } = watched(serving(database))
+  const network = new FindingNetwork(new Map([[AUTHOR, handler]]), 'replica', { discovered: [] })
+  const replica = await openReplica(database, network, [AUTHOR])
+  assert.is(((await thrownBy(replica.pull({ signal: AbortSignal.timeout(200) }))) as Error).name, 'TimeoutError')
+  assert.is(await ended, 'closed')
+})
+
+test('a peer that is asked whom it knows, and does not say, does not hold up the end of a pull', async () => {
+  const database = await published()
+  const { handler, ended } = watched(serving(database), 'get peers')
+  const peers: Peers = new Map([
+    [AUTHOR, serving(database)],
+    [address(2), handler],
+  ])
+  const replica = await openReplica(database, new FindingNetwork(peers, 'replica'), [AUTHOR, address(2)])
+  assert.is((await replica.pull()).changed, true)
+  assert.is(await ended, 'closed', 'and not because it was silent')
 })
 
 test('who clones at the same time is named by the author, and does its share', async () => {

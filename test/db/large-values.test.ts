@@ -178,7 +178,11 @@ test('published, pulled and read by a replica, and pulled again after a change',
   await db.publish()
   const again = await replica.pull()
   const { blocksReceived, patch } = again.report
-  assert.equal([blocksReceived, patch?.rows, patch?.blocksRebuilt], [0, 1, 1], 'the row, and the leaf of the tree made of it')
+  assert.equal(
+    [blocksReceived, patch?.rows, patch?.blocksRebuilt],
+    [0, 1, 1],
+    'the row, and the leaf of the tree made of it',
+  )
   await replica.close()
   await db.close()
 })

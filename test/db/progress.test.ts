@@ -109,4 +109,50 @@ test('a later pull says what was here, and promises no time that it cannot know'
   assert.ok(told.every(({ secondsLeft }) => secondsLeft === undefined || secondsLeft === 0))
 })
 
+test('rows instead of blocks: told from the beginning, grows as subtrees are proven, and what came is the rows', async () => {
+  const clock = new VirtualClock()
+  const lab = new DatabaseLab(clock)
+  const db = await published(clock, 9_000)
+  const honest = lab.handlerOf(db)
+  for (const name of ['a', 'b']) lab.handle(name, (channel) => honest(paced(channel, clock, RATE / 2)))
+  const replica = await lab.replica(db, ['a', 'b'])
+  await clock.run(replica.pull())
+  const edits = Array.from({ length: 900 }, (_, i): Edit => {
+    return { key: utf8(String(i * 10).padStart(6, '0')), value: utf8(`${i} ${'y'.repeat(900)}`) }
+  })
+  await db.batch((tx) => tx.apply(edits))
+  await db.publish()
+  const began = clock.now()
+  const told: Told[] = []
+  const { report, to } = await clock.run(
+    replica.pull({ onProgress: (progress) => told.push({ ...progress, at: clock.now() }) }),
+  )
+  const { patch } = report
+  assert.ok(patch?.way === 'patch' && patch.subtreesRebuilt > 3)
+  let before: Told | undefined
+  for (const progress of told) {
+    assert.ok(progress.at - (before?.at ?? began) <= 1_000, 'once a second at least')
+    assert.ok(progress.entries >= (before?.entries ?? 0) && progress.bytes >= (before?.bytes ?? 0))
+    assert.ok(progress.bytes <= progress.bytesTotal && progress.bytesHere <= progress.bytes)
+    assert.ok((progress.bytesPerSecond ?? 0) <= 1.5 * RATE, `${progress.bytesPerSecond} bytes/s`)
+    assert.ok(progress.secondsLeft === undefined || progress.secondsLeft === 0, 'most of it is here')
+    before = progress
+  }
+  const partly = told.filter(({ bytes, bytesTotal, peers }) => {
+    return bytes > 0 && bytes < 0.9 * bytesTotal && peers.some(({ rows, bytes: used }) => rows > 0 && used > 0)
+  })
+  assert.ok(new Set(partly.map(({ bytes }) => bytes)).size >= 3, `${partly.length} of ${told.length}`)
+  const last = told.at(-1)
+  assert.equal([last?.entries, last?.bytes], [to.payload.entries, to.payload.bytes])
+  const came = (last?.bytes ?? 0) - (last?.bytesHere ?? 0)
+  const changed = edits.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), 0)
+  assert.ok(came >= changed && came < 1.1 * changed, `${came} came, ${changed} of rows`)
+  const used = last?.peers.reduce((sum, { bytes }) => sum + bytes, 0)
+  assert.is(used, came)
+  assert.is(
+    last?.peers.reduce((sum, { rows }) => sum + rows, 0),
+    report.peers.reduce((sum, { rows }) => sum + rows, 0),
+  )
+})
+
 test.run()

@@ -3,6 +3,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Database, Replica } from '../../src/db/index.ts'
 import { createDatabase, DatabaseLab, text, thrownBy, utf8, WatchedStore } from '../support/database-lab.ts'
+import { RogueAuthor } from '../support/rogue-author.ts'
 import { Random } from '../support/random.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 
@@ -121,6 +122,46 @@ test('it ends with its signal and with the handle, before and while it waits', a
   assert.match(String(await clock.run(waiting)), 'enough')
   await clock.run(replica.close())
   assert.is(((await thrownBy(replica.synced())) as Error).name, 'AbortError')
+})
+
+test('a higher epoch supersedes whatever sequence the one before had come to', async () => {
+  const clock = new VirtualClock()
+  const lab = new DatabaseLab(clock)
+  const author = new RogueAuthor(clock)
+  const rows = (value: string): { key: Uint8Array; value: Uint8Array }[] => [{ key: utf8('n'), value: utf8(value) }]
+  await author.publish(rows('1'))
+  const other = author.fork()
+  for (const value of ['2', '3']) await author.publish(rows(value))
+  const before = await author.publish(rows('4'))
+  const after = await other.publish(rows('2, anew'), { epoch: 1 })
+  const store = new WatchedStore()
+  const replica = await lab.replica(author, ['alice'], store)
+  const settled: string[] = []
+  const wait = (name: string, sequence?: number): Promise<void> =>
+    replica.synced(sequence).then(({ payload }) => void settled.push(`${name}: ${payload.epoch}/${payload.sequence}`))
+  const early = wait('before any root', 4)
+  lab.handle('alice', author.showing(before))
+  await clock.run(replica.pull())
+  await clock.run(early)
+  const waits = [wait('of the epoch before', 5)]
+  await clock.run(clock.sleep(1_000))
+  // The higher epoch is accepted, and its tree does not come: what is shown has a higher sequence, and is superseded.
+  lab.handle('alice', other.showing(after))
+  store.failsAtWrite = store.writes + 2
+  await clock.run(replica.pull().catch(() => {}))
+  assert.equal((await replica.standing()).newest?.payload.epoch, 1)
+  assert.is((await replica.published())?.payload.sequence, 4)
+  waits.push(wait('newest'), wait('2', 2))
+  const never = thrownBy(replica.synced(3))
+  await clock.run(clock.sleep(5_000))
+  assert.equal(settled, ['before any root: 0/4'])
+  store.failsAtWrite = Infinity
+  await clock.run(replica.pull())
+  await clock.run(Promise.all(waits))
+  assert.equal(settled.slice(1).toSorted(), ['2: 1/2', 'newest: 1/2', 'of the epoch before: 1/2'])
+  await clock.run(clock.sleep(1_000))
+  await replica.close()
+  assert.is(((await never) as Error).name, 'AbortError')
 })
 
 test.run()

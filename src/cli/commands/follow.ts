@@ -4,11 +4,17 @@ import { parseSome } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand } from '../command.ts'
 import { DHT_OPTION, LAN_OPTION } from '../discovery.ts'
-import { LISTEN_OPTION, PEER_NOTES, PEER_OPTION, type PullCommandOptions } from '../pull-options.ts'
+import {
+  type AlsoServingOptions,
+  ANNOUNCE_OPTION,
+  LISTEN_OPTION,
+  PEER_NOTES,
+  PEER_OPTION,
+  type PullCommandOptions,
+  servesToo,
+} from '../pull-options.ts'
 
-interface FollowCommandOptions extends PullCommandOptions {
-  readonly serve?: true
-  readonly listen?: readonly string[]
+interface FollowCommandOptions extends PullCommandOptions, AlsoServingOptions {
   readonly exec?: string
 }
 
@@ -36,6 +42,7 @@ not end with exit code 0, it gets the same changes again later, also after a res
     .option(...DHT_OPTION)
     .option('--serve', 'serve the replica to others at the same time')
     .option(...LISTEN_OPTION)
+    .option(...ANNOUNCE_OPTION)
     .option('--exec <CMD>', 'run this for what is new', parseSome('--exec', 'a command'))
     .option('--json', 'print one JSON to a line for each new root')
     .action((dir: string, options: FollowCommandOptions) => follow(cli, dir, options))
@@ -46,7 +53,7 @@ async function follow(cli: Cli, dir: string, options: FollowCommandOptions): Pro
   const { pulling } = await import('../pulling.ts')
   const { followReplica } = await import('../following.ts')
   await pulling(dir, options, async (db) => {
-    const isServing = options.serve === true || options.listen !== undefined
+    const isServing = servesToo(options)
     const server = isServing ? await startServing(cli, [{ dir, kind: 'replica', db }], options) : undefined
     try {
       await followReplica(cli, db, dir, options)

@@ -8,16 +8,22 @@ import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
 import { DHT_OPTION, discoveryOptions, LAN_OPTION } from '../discovery.ts'
 import { closing } from '../open.ts'
 import { parsePeers } from '../peers.ts'
-import { LISTEN_OPTION, PEER_NOTES, PEER_OPTION, type PullCommandOptions } from '../pull-options.ts'
+import {
+  type AlsoServingOptions,
+  ANNOUNCE_OPTION,
+  LISTEN_OPTION,
+  PEER_NOTES,
+  PEER_OPTION,
+  type PullCommandOptions,
+  servesToo,
+} from '../pull-options.ts'
 
 interface OnePullCommandOptions extends PullCommandOptions {
   readonly plan?: true
 }
 
-interface CloneCommandOptions extends PullCommandOptions {
+interface CloneCommandOptions extends PullCommandOptions, AlsoServingOptions {
   readonly car?: string
-  readonly serve?: true
-  readonly listen?: readonly string[]
 }
 
 export function addClone(program: Command, cli: Cli): void {
@@ -38,6 +44,7 @@ follow --serve does, until Ctrl-C.${PEER_NOTES}`,
     .option('--car <FILE>', 'take it from this archive; peers are only remembered; - is standard input')
     .option('--serve', 'serve it to others from the beginning on, and go on following')
     .option(...LISTEN_OPTION)
+    .option(...ANNOUNCE_OPTION)
     .option(...LAN_OPTION)
     .option(...DHT_OPTION)
     .option(...JSON_OPTION)
@@ -55,7 +62,10 @@ export function addPull(program: Command, cli: Cli): void {
     .option(...PEER_OPTION)
     .option(...LAN_OPTION)
     .option(...DHT_OPTION)
-    .option('--plan', 'print what would be fetched, and how, for a page of rows at most; the replica stays as it is')
+    .option(
+      '--plan',
+      'print what would be fetched, and how, for a page of rows at most; writes no data, only the floor: the newest root, below which none is taken',
+    )
     .option(...JSON_OPTION)
     .action((dir: string, options: OnePullCommandOptions) => pull(cli, dir, options))
 }
@@ -71,7 +81,7 @@ async function clone(cli: Cli, address: string, dir: string, options: CloneComma
   const { parseAddress } = await import('../../pointer/index.ts')
   const { carSource } = await import('../archives.ts')
   const { PullDisplay, tellPulled } = await import('../pulling.ts')
-  const isServing = options.serve === true || options.listen !== undefined
+  const isServing = servesToo(options)
   if (isServing && options.car !== undefined) throw usageError('--serve', 'none with --car', 'it')
   const peers = await parsePeers(parseAddress(address), options.peer ?? [])
   const car = options.car === undefined ? undefined : await carSource(cli, options.car)

@@ -4,10 +4,12 @@ import { collect } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand, type JsonOption } from '../command.ts'
 import { DHT_OPTION, type DiscoveryCommandOptions, LAN_OPTION } from '../discovery.ts'
+import { ANNOUNCE_OPTION } from '../pull-options.ts'
 import type { Served } from '../serving.ts'
 
 export interface ServeCommandOptions extends JsonOption, DiscoveryCommandOptions {
   readonly listen?: readonly string[]
+  readonly announce?: readonly string[]
   readonly relay?: true
   readonly http?: string | true
   readonly httpName?: readonly string[]
@@ -24,12 +26,14 @@ signed root. Only what is published is served.
 Addresses hold the network identity of the machine, which is kept in the first DIR: keep that one first.
 Without --listen it is reached from this machine only, at a port that follows from that identity and stays
 the same. To be reached from others: --listen /ip4/0.0.0.0/tcp/4001.
+Addresses printed are those of this machine; where others reach it by another one, --announce that one, too.
 With --http it speaks HTTP, too, and prints a URL for each database: replicas pull from it as from any peer,
 and IPFS tools read it as a trustless gateway. It answers to addresses, to localhost, and to each --http-name.
 It speaks no TLS: for https put a server in front that does.`,
     examples: [
       'serve cities',
       'serve cities copy-of-another --listen /ip4/0.0.0.0/tcp/4001',
+      'serve cities --listen /ip4/0.0.0.0/tcp/4001 --announce /dns4/data.example.org/tcp/4001',
       'serve cities --http 0.0.0.0:8080 --http-name data.example.org',
     ],
   })
@@ -39,6 +43,7 @@ It speaks no TLS: for https put a server in front that does.`,
       'where to listen; may be repeated (default: loopback, always the same port)',
       collect,
     )
+    .option(...ANNOUNCE_OPTION)
     .option('--http [HOST:PORT]', 'serve over HTTP as well (default: loopback, always the same port)')
     .option('--http-name <NAME>', 'a host name under which others reach it over HTTP; may be repeated', collect)
     .option(...LAN_OPTION)

@@ -38,7 +38,7 @@ function addShare(peers: Map<string, PeerReport>, share: PeerShare | PeerReport)
     return
   }
   const blocks = last.blocks + share.blocks
-  const rows = last.rows + ('outcome' in share ? share.rows : 0)
+  const rows = last.rows + share.rows
   const isIdle = last.outcome === 'unused' || last.outcome === 'outdated' || last.outcome === 'empty'
   const outcome = isIdle && (blocks > 0 || rows > 0) ? 'used' : last.outcome
   const [bytesReceived, bytesSent] = 'outcome' in share ? [share.bytesReceived, share.bytesSent] : [0, 0]

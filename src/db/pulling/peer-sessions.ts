@@ -86,11 +86,16 @@ export class PeerSessions {
     this.#finder = finder
     const { signal: over } = this.#over
     if (finder !== undefined) this.#finding.push(finder.discover(this.#join, over))
-    const [opened] = await Promise.all([this.#open(this.#dialers, signal), this.#found(DISCOVERY_MS, signal)])
-    this.#sessions = [...opened.sessions, ...this.all]
-    this.#failed = opened.failed
-    this.#late = opened.late
+    await Promise.all([this.#openFirst(signal), this.#found(DISCOVERY_MS, signal)])
     if (finder !== undefined) this.#finding.push(finder.exchange(() => this.open, this.#join, over))
+  }
+
+  /** What is open is known at once, so that whoever gives up meanwhile can close it. */
+  async #openFirst(signal: AbortSignal | undefined): Promise<void> {
+    const { sessions, failed, late } = await this.#open(this.#dialers, signal)
+    this.#sessions = [...sessions, ...this.all]
+    this.#failed = failed
+    this.#late = late
   }
 
   readonly #join = (session: Session): void => {
@@ -183,9 +188,10 @@ export class PeerSessions {
   /** Ends the sessions. Idempotent, never rejects. */
   async close(): Promise<void> {
     this.#over.abort(new Error('the pull is over'))
+    // Those first: a peer that is asked whom it knows, and does not answer, must not hold up the end.
+    await Promise.all(this.all.map((session) => session.close()))
     await Promise.all(this.#finding)
     await this.#finder?.settled()
-    await Promise.all(this.all.map((session) => session.close()))
     await Promise.all(this.#waiting.values())
   }
 

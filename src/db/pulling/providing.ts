@@ -3,7 +3,9 @@
  * are served. A replica passes on what is complete of the tree that it fetches (protocol.md, 9).
  */
 import { equalBytes } from '../../bytes.ts'
+import type { Link } from '../../link.ts'
 import { comparePositions, type SignedRoot } from '../../pointer/index.ts'
+import type { Store } from '../../store/interface.ts'
 import type { ProviderOptions } from '../../sync/index.ts'
 import { PUBLISHED } from '../meta.ts'
 import { rootId } from '../roots/announced.ts'
@@ -11,6 +13,7 @@ import { decodeOwn } from '../roots/signed-log.ts'
 import { readStanding } from '../roots/standing.ts'
 import type { DatabaseState } from '../state.ts'
 import { ServedWindow, type WindowOptions } from './served-window.ts'
+import { SupersededRoots } from './superseded-roots.ts'
 
 export interface ProvidingOptions {
   readonly window?: WindowOptions | undefined
@@ -18,15 +21,21 @@ export interface ProvidingOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What a provider needs of a database, and a gateway, which serves by the same window. */
+export interface Providing extends Pick<ProviderOptions, 'author' | 'name' | 'newest' | 'changed'> {
+  readonly store: Store
+  readonly serves: (root: Link) => Promise<boolean>
+  /** Whether that block is the root node of a signed tree that is served no more, and part of none that is. */
+  readonly isSuperseded: (link: Link) => Promise<boolean>
+}
+
 /** @throws {RangeError} for a window out of bounds. */
-export function providerOptions(
-  state: DatabaseState,
-  options: ProvidingOptions = {},
-): Pick<ProviderOptions, 'author' | 'name' | 'store' | 'newest' | 'serves' | 'changed'> {
+export function providerOptions(state: DatabaseState, options: ProvidingOptions = {}): Providing {
   const { author, name, store } = state
   const { signal } = options
   const ends = signal && AbortSignal.any([signal, state.closing])
   const window = new ServedWindow(state, options.window ?? {}, ends)
+  const superseded = new SupersededRoots(state, window)
   return {
     author,
     name,
@@ -44,6 +53,7 @@ export function providerOptions(
       const fetching = await rootBeingFetched(state, await window.newest())
       return fetching !== undefined && equalBytes(fetching.payload.root, root)
     },
+    isSuperseded: (link) => superseded.has(link),
     changed: async (signal) => {
       const before = await announced(state)
       await state.waitUntil(async () => {

@@ -215,7 +215,7 @@ export class Pursuit {
   /** What rows make of the older tree that is here; undefined where none is. */
   async #patch(target: SignedRoot, leaving: AbortSignal): Promise<PatchOutcome | undefined> {
     if (this.#from === undefined) return undefined
-    const options = this.#patchOptions(target, leaving)
+    const options = { ...this.#patchOptions(target, leaving), onProgress: this.#teller.tell }
     return await pullPatch(this.#from.payload.root, target.payload, this.#peers.all, this.#state.store, options)
   }
 

@@ -70,6 +70,12 @@ export class ServedWindow {
     return this.#trees.has(linkMapKey(root))
   }
 
+  /** Of the trees that are served, the newest first. */
+  async roots(): Promise<Link[]> {
+    await this.newest()
+    return [...this.#trees.values()].map(({ root }) => root)
+  }
+
   async #refresh(): Promise<SignedRoot | undefined> {
     for (;;) {
       const bytes = await this.#state.store.getMeta(PUBLISHED)

@@ -14,10 +14,12 @@ export interface FoundLimits {
   readonly peersMax: number
   readonly perSourceMax: number
   readonly ttlMs: number
+  /** Addresses that one search gives: whoever looks dials few of them. */
+  readonly givenMax: number
 }
 
 /** A node answers at least every 10 s that somebody asks; after two minutes of silence it is gone. */
-const LIMITS: FoundLimits = { peersMax: 128, perSourceMax: 16, ttlMs: 120_000 }
+const LIMITS: FoundLimits = { peersMax: 128, perSourceMax: 16, ttlMs: 120_000, givenMax: 1024 }
 
 export class FoundPeers {
   readonly #self: string
@@ -53,10 +55,10 @@ export class FoundPeers {
     return true
   }
 
-  /** Addresses, those known now and those still found, each once; until the signal aborts. */
+  /** Addresses, those known now and those still found, each once; until the signal aborts, or there were too many. */
   async *addresses(signal: AbortSignal): AsyncGenerator<string, void, undefined> {
     const given = new Set<string>()
-    while (!signal.aborted && !this.#isClosed) {
+    while (!signal.aborted && !this.#isClosed && given.size < this.#limits.givenMax) {
       this.#expire()
       const next = [...this.#peers.values()].map(({ address }) => address).find((address) => !given.has(address))
       if (next === undefined) {

@@ -97,6 +97,14 @@ test('what was found is given once, and what comes later too', async () => {
   assert.equal(given, ['/a', '/b', '/b2'])
 })
 
+test('one peer at ever more addresses: a search ends before it remembers them all', async () => {
+  const peers = new FoundPeers('self', { givenMax: 8 })
+  let given = 0
+  peers.add('a', '/0', 'host')
+  for await (const _ of peers.addresses(new AbortController().signal)) peers.add('a', `/${++given}`, 'host')
+  assert.is(given, 8)
+})
+
 test('what was not heard of for two minutes is forgotten', () => {
   let now = 0
   const peers = new FoundPeers('self', {}, () => now)
