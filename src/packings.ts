@@ -76,7 +76,7 @@ function deflateOf(zlib: Zlib): Packing {
   }
 }
 
-/** Of browsers, which have no other that is stopped at a length. */
+/** Of browsers, which have no other that is stopped at a length. That nothing stands behind the end is theirs to check, as the standard says. */
 const streamedDeflate: Packing = {
   id: PACKING_DEFLATE,
   name: 'deflate',
