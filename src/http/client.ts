@@ -13,6 +13,7 @@ import type { CoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
 import { isPublicIp } from '../ip-address.ts'
 import { type Fault, type Traffic, peerFault } from '../sync/index.ts'
+import { UNREACHABLE_REASONS } from '../unreachable-reasons.ts'
 import { HEADER_BYTES_MAX, IDLE_SOCKET_MS, REDIRECTS_MAX, SOCKETS_PER_HOST_MAX } from './limits.ts'
 import { Exchange, HttpResponse } from './response.ts'
 import { isLiterallyPrivate, parseHttpUrl, type Reach, Target } from './target.ts'
@@ -176,14 +177,7 @@ function isMalformed(error: unknown): boolean {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused: nothing listens there',
-  ECONNRESET: 'connection closed by the other side',
-  EPIPE: 'connection closed by the other side',
-  ETIMEDOUT: 'timed out',
-  EHOSTUNREACH: 'no route to the host',
-  ENETUNREACH: 'no route to the network',
-  ENOTFOUND: 'the host name does not resolve',
-  EAI_AGAIN: 'the host name does not resolve now',
+  ...UNREACHABLE_REASONS,
   EPROTO: 'no TLS is spoken there: is it http?',
 }
 

@@ -2,16 +2,10 @@
 
 import { CoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
+import { UNREACHABLE_REASONS } from '../unreachable-reasons.ts'
 
 const REASON_BY_CODE: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused: nothing listens there',
-  ECONNRESET: 'connection closed by the other side',
-  EPIPE: 'connection closed by the other side',
-  ETIMEDOUT: 'timed out',
-  EHOSTUNREACH: 'no route to the host',
-  ENETUNREACH: 'no route to the network',
-  ENOTFOUND: 'the host name does not resolve',
-  EAI_AGAIN: 'the host name does not resolve now',
+  ...UNREACHABLE_REASONS,
   EADDRNOTAVAIL: 'this machine has no address to dial from',
   EACCES: 'not permitted here',
   EPERM: 'not permitted here',
