@@ -1,6 +1,7 @@
 /** kill -9 of a clone at several points: it goes on where it ended, and what was written is not fetched again. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { providerOptions } from '../../src/db/index.ts'
@@ -20,18 +21,19 @@ const test = suite('index/clone-kill')
 
 const ROWS = 100_000
 /**
- * After which answer. Together far fewer than the tree's blocks fill, so that each is reached however much of the earlier
- * ones was written.
+ * Before which answer the line falls silent. Together far fewer than the tree's blocks fill, so that each is reached however
+ * much of the earlier ones was written.
  */
 const KILLS = [0, 1, 4, 7, 8]
 
-/** What a peer was asked for, and something to do at the n-th answer of a channel. */
+/** What a peer was asked for, and where its answers end: the one at `silentFrom` and all after it are never sent. */
 class Watcher {
   readonly asked: Map<string, Link> = new Map()
   /** Blocks that nobody should ask for any more. */
   held: ReadonlySet<string> = new Set()
   askedAgain = 0
-  onAnswer: (answer: number) => void = () => {}
+  silentFrom = Number.POSITIVE_INFINITY
+  fellSilent: () => void = () => {}
 
   watch(channel: Channel): Channel {
     let answers = 0
@@ -39,7 +41,10 @@ class Watcher {
     return {
       peer: channel.peer,
       send: async (frame) => {
-        this.onAnswer(answers++)
+        if (answers++ >= this.silentFrom) {
+          this.fellSilent()
+          await new Promise<never>(() => {})
+        }
         await channel.send(frame)
       },
       receive: async () => {
@@ -69,6 +74,18 @@ class Watcher {
   }
 }
 
+/** Until a clone in another process has written some of what it got; it decides itself when. */
+async function heldBlocks(path: string, watcher: Watcher): Promise<void> {
+  for (;;) {
+    const replica = await Replica.open(path, { access: 'read' })
+    const { store } = replica.state
+    const some = [...watcher.asked.values()].some((link) => store.has(link) === true)
+    await replica.close()
+    if (some) return
+    await setTimeout(20)
+  }
+}
+
 test('killed after the welcome, and after some answers: what was written is not asked for again', () =>
   inDirectory(async (directory, use) => {
     const db = use(await Database.create(join(directory, 'author'), { name: 'cities' }))
@@ -84,8 +101,10 @@ test('killed after the welcome, and after some answers: what was written is not 
     for (const at of KILLS) {
       const cloner = use(startRole('cloner', path, address))
       const reached = Promise.withResolvers<void>()
-      watcher.onAnswer = (answer) => void (answer === at && reached.resolve())
+      watcher.silentFrom = at
+      watcher.fellSilent = reached.resolve
       await reached.promise
+      if (at === KILLS.at(-1)) await heldBlocks(path, watcher)
       await cloner.kill()
       const replica = use(await Replica.open(path, { access: 'read' }))
       assert.is(await replica.isComplete(), false)
@@ -95,7 +114,7 @@ test('killed after the welcome, and after some answers: what was written is not 
       await replica.close()
     }
     assert.ok(watcher.held.size > 0, 'something was written before the last kill')
-    watcher.onAnswer = () => {}
+    watcher.silentFrom = Number.POSITIVE_INFINITY
     const cloner = use(startRole('cloner', path, address))
     assert.is(await cloner.line(), `1 ${ROWS + 1}`)
     assert.is(watcher.askedAgain, 0)
