@@ -32,8 +32,15 @@ export function quoteText(text: string): string {
   return escapeText(JSON.stringify(text))
 }
 
-/** A piece of `text` around the UTF-16 offset `at`, at most `length` units of it, escaped, with `...` where it was cut. */
+/** How a key file begins, wherever it was taken for something else (src/pointer/key-file.ts). */
+const SECRET_KEY = 'coppice-secret-key/'
+
+/**
+ * A piece of `text` around the UTF-16 offset `at`, at most `length` units of it, escaped, with `...` where it was cut. Nothing of
+ * a key file.
+ */
 export function excerptOf(text: string, at: number = 0, length: number = 60): string {
+  if (text.includes(SECRET_KEY)) return '(a secret key)'
   const start = Math.max(0, Math.min(at - Math.floor(length / 2), text.length - length))
   const end = Math.min(text.length, start + length)
   return (start > 0 ? '...' : '') + escapeText(text.slice(start, end)) + (end < text.length ? '...' : '')

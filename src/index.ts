@@ -6,10 +6,11 @@
 import type * as db from './db/index.ts'
 import type { CarSource } from './car/index.ts'
 import type { ByteSource } from './formats/index.ts'
+import type { OpenedKey } from './keys.ts'
 import type { DiscoveryOptions } from './lazy-network.ts'
-import type { Access, CloneOptions, ForkOptions } from './local.ts'
+import type { Access, CloneOptions, CreateOptions, ForkOptions } from './local.ts'
 import type { ExportMirrorOptions, MirrorReport } from './mirror/index.ts'
-import type { SignedRoot } from './pointer/index.ts'
+import type { SignedRoot, Signer, UnsignedRoot } from './pointer/index.ts'
 import type { ServeOptions, Server } from './serve.ts'
 import type {
   ExportCarOptions,
@@ -29,7 +30,9 @@ export type {
 export type { CarCounts, CarSource } from './car/index.ts'
 export type { HttpServeOptions } from './serve-http.ts'
 export type { DiscoveryOptions } from './lazy-network.ts'
-export type { Access, CloneOptions, ForkOptions } from './local.ts'
+export type { OpenedKey } from './keys.ts'
+export type { Access, CloneOptions, CreateOptions, ForkOptions } from './local.ts'
+export type { KeyRole, SignedRoot, Signer, UnsignedRoot } from './pointer/index.ts'
 export type { ExportMirrorOptions, MirrorProgress, MirrorReport } from './mirror/index.ts'
 export type { ServeOptions, Server } from './serve.ts'
 
@@ -42,6 +45,11 @@ export interface OpenOptions extends SignalOption {
   readonly access?: Access | undefined
 }
 
+export interface OpenDatabaseOptions extends OpenOptions {
+  /** Signs roots, instead of the keys in the directory: a hardware token, a key management service, a key file elsewhere. */
+  readonly signer?: Signer | undefined
+}
+
 export type Database = db.Database
 export type Replica = db.Replica
 export type Snapshot = db.Snapshot
@@ -49,12 +57,13 @@ export type Snapshot = db.Snapshot
 /** One's own database, in a directory of this machine. */
 export const Database = {
   /**
-   * Makes a new, empty database with a new key pair in `path`, which is absent or empty, and opens it for writing.
+   * Makes a new, empty database in `path`, which is absent or empty, and opens it for writing. Its author is a new key pair, or
+   * `options.author`, whose secret key is elsewhere.
    * @throws {CoppiceError} `DATABASE_EXISTS`, `USAGE` for a bad name, `STORE_*`.
    */
-  async create(path: string, options: { readonly name: string } & SignalOption): Promise<Database> {
+  async create(path: string, options: CreateOptions & SignalOption): Promise<Database> {
     const { createDatabase, unlessAborted } = await import('./local.ts')
-    return await unlessAborted(options.signal, () => createDatabase(path, options.name))
+    return await unlessAborted(options.signal, () => createDatabase(path, options))
   },
 
   /**
@@ -81,9 +90,10 @@ export const Database = {
    * Opens a database; with access 'write', the default, no other process may write until it is closed.
    * @throws {CoppiceError} `NOT_A_DATABASE`, `DATABASE_KIND` (a replica), `FORMAT_NEWER`, `STORE_LOCKED`, `STORE_*`, `KEY_FILE_INVALID`.
    */
-  async open(path: string, options: OpenOptions = {}): Promise<Database> {
+  async open(path: string, options: OpenDatabaseOptions = {}): Promise<Database> {
     const { openDatabase, unlessAborted } = await import('./local.ts')
-    return await unlessAborted(options.signal, () => openDatabase(path, options.access ?? 'write'))
+    const { access = 'write', signal, signer } = options
+    return await unlessAborted(signal, () => openDatabase(path, access, signer))
   },
 } as const
 
@@ -103,6 +113,47 @@ export const Replica = {
   async open(path: string, options: OpenOptions & DiscoveryOptions = {}): Promise<Replica> {
     const { openReplica, unlessAborted } = await import('./local.ts')
     return await unlessAborted(options.signal, () => openReplica(path, options.access ?? 'write', options))
+  },
+} as const
+
+/** Key files: one private key each, for its owner only. Nothing here gives a secret key away, but `export` under its passphrase. */
+export const KeyFile = {
+  /** Makes a key in a new file. @throws {CoppiceError} `KEY_FILE_INVALID` where `path` exists: keys are never replaced; `STORE_*`. */
+  async create(path: string, options: { readonly role?: 'author' | 'signer' } = {}): Promise<OpenedKey> {
+    const { createKey } = await import('./keys.ts')
+    return await createKey(path, options.role ?? 'author')
+  },
+
+  /** @throws {CoppiceError} `KEY_FILE_INVALID` where it is absent, open to others, damaged or of another kind. */
+  async open(path: string): Promise<OpenedKey> {
+    const { openKey } = await import('./keys.ts')
+    return await openKey(path)
+  },
+
+  /** The key as an age file, armored, which `import` and the program age open with the passphrase. */
+  async export(path: string, passphrase: string): Promise<string> {
+    const { exportKey } = await import('./keys.ts')
+    return await exportKey(path, passphrase)
+  },
+
+  /** Makes a key file at `path` of an age file. @throws {CoppiceError} `KEY_FILE_INVALID`, also for another passphrase. */
+  async import(age: Uint8Array, passphrase: string, path: string): Promise<OpenedKey> {
+    const { importKey } = await import('./keys.ts')
+    return await importKey(age, passphrase, path)
+  },
+
+  /**
+   * Signs a root that was prepared elsewhere (`db.preparePublish`), and remembers it in `<path>.signed`, so that the key never contradicts
+   * itself. `confirm` sees it before; undefined where it says no.
+   * @throws {CoppiceError} `SIGNED_ROOT_INVALID`, `PUBLISH_REFUSED` with `details.reason`, `KEY_FILE_INVALID`, `STORE_*`.
+   */
+  async sign(
+    path: string,
+    unsignedRoot: Uint8Array,
+    options: { readonly confirm?: (unsigned: UnsignedRoot) => Promise<boolean> } = {},
+  ): Promise<SignedRoot | undefined> {
+    const { signWithKey } = await import('./keys.ts')
+    return await signWithKey(path, unsignedRoot, options.confirm)
   },
 } as const
 

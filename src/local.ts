@@ -23,8 +23,9 @@ import {
   type DatabaseKind,
   directoryPaths,
   ensureKeyFile,
+  keyCodec,
   kindMeta,
-  type KeyCodec,
+  newKey,
   openDatabaseDirectory,
   readKeyFile,
   removeDatabaseDirectory,
@@ -32,9 +33,8 @@ import {
 import { CoppiceError, isCoppiceError } from './errors.ts'
 import {
   type Address,
-  decodeKeyFile,
-  encodeKeyFile,
   isDatabaseName,
+  isPublicKey,
   type KeyRole,
   NAME_RULE,
   parseAddress,
@@ -53,45 +53,38 @@ export type Access = 'read' | 'write'
 const paths = new WeakMap<Database | Replica, string>()
 const networks = new WeakMap<Database | Replica, LazyNetwork>()
 
-/** A key as it is kept: the seed to write, the signer to use. */
-interface StoredKey {
-  readonly seed: Uint8Array
-  readonly signer: Signer
-}
-
-function keyCodec(role: KeyRole): KeyCodec<StoredKey> {
-  return {
-    encode: ({ seed }) => encodeKeyFile(role, seed),
-    decode: (text) => decodeKeyFile(text, role),
-  }
-}
-
-function newKey(role: KeyRole): StoredKey {
-  return decodeKeyFile(encodeKeyFile(role, randomBytes(SEED_BYTES)), role)
+export interface CreateOptions {
+  readonly name: string
+  /** The author's public key, where the secret one is elsewhere; by default that of `signer`, or a new key in the directory. */
+  readonly author?: Uint8Array | undefined
+  /** Signs instead of the keys in the directory, as long as the handle is open. */
+  readonly signer?: Signer | undefined
 }
 
 /** See `Database.create` of index.ts. */
-export async function createDatabase(path: string, name: string): Promise<Database> {
-  return await createAuthor(path, name, (author, store) => Database.initialMeta(store, author, name))
+export async function createDatabase(path: string, options: CreateOptions): Promise<Database> {
+  const { name } = options
+  return await createAuthor(path, options, (author, store) => Database.initialMeta(store, author, name))
 }
 
-/** A database with a new key; `initial` gives the values it starts with, and may run again after a kill. */
+/** A database with a new key, if none is given; `initial` gives the values it starts with, and may run again after a kill. */
 async function createAuthor(
   path: string,
-  name: string,
+  { name, signer, author = signer?.publicKey }: CreateOptions,
   initial: (author: Uint8Array, store: Store) => Promise<ReadonlyMap<string, Uint8Array>>,
 ): Promise<Database> {
   validateName(name)
-  let signer: Signer | undefined
+  if (author !== undefined && !isPublicKey(author)) {
+    throw new CoppiceError('USAGE', 'author: expected a public key that signatures count under, 32 bytes, got another')
+  }
   const directory = await createDatabaseDirectory(path, {
     kind: 'author',
     prepare: async (paths, store) => {
-      signer = await ensureAuthorKey(paths.authorKey)
-      return await initial(signer.publicKey, store)
+      return await initial(author ?? (await ensureAuthorKey(paths.authorKey)).publicKey, store)
     },
   })
   try {
-    return await loadDatabase(directory, signer)
+    return await loadDatabase(directory, await signersOf(directory, signer))
   } catch (error) {
     await directory.close()
     throw error
@@ -122,7 +115,7 @@ export async function forkDatabase(
   const snapshot = await source.snapshot(options)
   const name = options.name ?? source.name
   const peers = source instanceof Replica ? await source.peers() : []
-  return await createAuthor(path, name, async (author, store) => {
+  return await createAuthor(path, { name }, async (author, store) => {
     await copyState(snapshot, store, options)
     return await forkMeta(source, snapshot, { author, name, peers })
   })
@@ -148,8 +141,8 @@ export async function forkAddress(
 }
 
 /** See `Database.open` of index.ts. */
-export async function openDatabase(path: string, access: Access): Promise<Database> {
-  const opened = await openEither(path, access)
+export async function openDatabase(path: string, access: Access, signer?: Signer): Promise<Database> {
+  const opened = await openEither(path, access, { signer })
   if (opened.kind === 'author') return opened.db
   await opened.db.close()
   throw wrongKind(path, opened.kind, "a database of one's own", 'a replica, which only its author changes')
@@ -170,13 +163,18 @@ export async function openReplica(path: string, access: Access, discovery: Disco
 export type Opened =
   { readonly kind: 'author'; readonly db: Database } | { readonly kind: 'replica'; readonly db: Replica }
 
+/** For whichever of the two is there. */
+interface OpenEitherOptions extends DiscoveryOptions {
+  readonly signer?: Signer | undefined
+}
+
 /** See `openDirectory` of index.ts. */
-export async function openEither(path: string, access: Access, discovery: DiscoveryOptions = {}): Promise<Opened> {
+export async function openEither(path: string, access: Access, options: OpenEitherOptions = {}): Promise<Opened> {
   const directory = await openDatabaseDirectory(path, access)
   try {
-    if (directory.kind === 'replica') return { kind: 'replica', db: await loadReplica(directory, discovery) }
-    const signer = access === 'write' ? await authorKey(directory) : undefined
-    return { kind: 'author', db: await loadDatabase(directory, signer) }
+    if (directory.kind === 'replica') return { kind: 'replica', db: await loadReplica(directory, options) }
+    const signers = access === 'write' ? await signersOf(directory, options.signer) : []
+    return { kind: 'author', db: await loadDatabase(directory, signers) }
   } catch (error) {
     await directory.close()
     throw error
@@ -294,20 +292,27 @@ function wrongKind(path: string, kind: DatabaseKind, expected: string, got: stri
   return new CoppiceError('DATABASE_KIND', `${path}: expected ${expected}, got ${got}`, { details })
 }
 
-/** A database without its key file can still be changed, but not published. */
-async function authorKey(directory: DatabaseDirectory): Promise<Signer | undefined> {
+/** The keys in the directory, those that are there, or the one that is given. Without any a database can still be changed. */
+async function signersOf(directory: DatabaseDirectory, given: Signer | undefined): Promise<Signer[]> {
+  if (given !== undefined) return [given]
+  const { authorKey, signerKey } = directory
+  const keys = await Promise.all([readIfAny(authorKey, 'author'), readIfAny(signerKey, 'signer')])
+  return keys.filter((key) => key !== undefined)
+}
+
+async function readIfAny(path: string, role: KeyRole): Promise<Signer | undefined> {
   try {
-    return (await readKeyFile(directory.authorKey, keyCodec('author'))).signer
+    return (await readKeyFile(path, keyCodec(role))).signer
   } catch (error) {
     if (error instanceof CoppiceError && error.details['reason'] === 'absent') return undefined
     throw error
   }
 }
 
-async function loadDatabase(directory: DatabaseDirectory, signer: Signer | undefined): Promise<Database> {
+async function loadDatabase(directory: DatabaseDirectory, signers: readonly Signer[]): Promise<Database> {
   const network = new LazyNetwork(() => peerKeySeed(directory.path))
-  const options = { ...surroundings, isWritable: directory.access === 'write', network }
-  const db = await Database.load(directory.store, signer === undefined ? options : { ...options, signer })
+  const isWritable = directory.access === 'write'
+  const db = await Database.load(directory.store, { ...surroundings, isWritable, network, signers })
   paths.set(db, directory.path)
   networks.set(db, network)
   return db

@@ -62,6 +62,7 @@ test('titles, colours, hyperlinks', () => {
 
 test('excerpts', () => {
   assert.is(excerptOf('short'), 'short')
+  assert.is(excerptOf('{"key": coppice-secret-key/1 author 00', 8, 4), '(a secret key)')
   assert.is(excerptOf('0123456789', 5, 4), '...3456...')
   assert.is(excerptOf('0123456789', 0, 4), '0123...')
   assert.is(excerptOf('0123456789', 100, 4), '...6789')

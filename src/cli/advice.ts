@@ -54,14 +54,17 @@ const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
   INPUT_SYNTAX: adviseSyntax,
   INPUT_TYPE_UNKNOWN: (_error, command) =>
     command === 'export' ? 'or name it with --format ndjson or csv' : 'with --format ndjson, json or csv',
-  KEY_FILE_INVALID: (_error, command) =>
-    command === 'publish' ? 'without its own author.key nobody can publish a database' : undefined,
+  KEY_FILE_INVALID: ({ details }, command) =>
+    command === 'publish' && details['reason'] !== 'permissions'
+      ? 'or prepare the root for the machine that has the key: coppice publish DIR --unsigned FILE'
+      : undefined,
   KEY_INVALID: adviseKey,
   KEY_TOO_LONG: whereWritten('choose shorter keys'),
   NO_COMMON_BASE: always('name one with --base ROOT, or take every row there as new with --base empty'),
   NO_PEER_LEFT: adviseNoPeer,
   PEER_UNREACHABLE: always('check the address and that coppice serve runs there'),
   PROOF_TOO_LARGE: always('prove pages, with --limit and --start, or leave values out with --no-values'),
+  PUBLISH_REFUSED: ({ details }) => REFUSALS[String(details['reason'])],
   SCHEMA_MISMATCH: ({ details }) =>
     'types' in details
       ? 'nothing was written'
@@ -81,6 +84,18 @@ const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
     command === 'export'
       ? 'coppice get DIR --raw KEY --bytes > FILE writes one value of any length'
       : whereWritten('split the value')(error, command),
+}
+
+/** By reason. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  'grant-expired':
+    'ask the authority for another with coppice key grant, or let it sign: coppice publish DIR --unsigned FILE --new-epoch',
+  'grant-signature':
+    'the authority grants; after a rotation that is the new key: coppice publish DIR --rotations FILE --grant FILE',
+  prepared: 'coppice publish DIR --signed FILE completes it, --replace-prepared makes another',
+  older: 'a restored backup asks for it, or a second machine',
+  contradiction:
+    'a restored backup asks for it, or a second machine; where what was signed is lost, prepare with --new-epoch',
 }
 
 export function adviceFor(error: CoppiceError, command: string): string | undefined {

@@ -21,6 +21,12 @@ export function addCommand(program: Command, text: CommandText): Command {
     .addHelpText('after', `${notes}\nExamples:\n${examples}`)
 }
 
+/** A command that has commands of its own, which `add` gives it. Alone it prints its help. */
+export function addCommandGroup(program: Command, text: CommandText, add: (group: Command) => void): void {
+  const group = addCommand(program, text).helpCommand(false).usage('COMMAND ...')
+  add(group)
+}
+
 export interface JsonOption {
   readonly json?: true
 }

@@ -1,14 +1,24 @@
 /** How much a signed root still promises, in words. */
-import { expiryOf, type Freshness, type SignedRoot } from '../pointer/index.ts'
+import type { Freshness, SignedRoot } from '../pointer/index.ts'
 import { renderTime } from './render.ts'
 
-/** `expires` in seconds since 1970. */
-export function describeFreshness(freshness: Freshness, expires: number | null): string {
+/** The ends of what a root promises, in seconds since 1970: its own, and that of its signer's grant. */
+export interface Promised {
+  readonly expires: number | null
+  readonly grantExpires: number | null
+}
+
+export function describeFreshness(freshness: Freshness, promised: Promised | null): string {
+  const { expires = null, grantExpires = null } = promised ?? {}
+  const isGrant = grantExpires !== null && (expires === null || grantExpires < expires)
+  const end = renderTime((isGrant ? grantExpires : expires) ?? 0)
   switch (freshness) {
     case 'fresh':
-      return `fresh until ${renderTime(expires ?? 0)}`
+      return `fresh until ${end}${isGrant ? ', when the grant of its signer ends' : ''}`
     case 'expired':
-      return `expired at ${renderTime(expires ?? 0)}: there should be a newer root by now`
+      return isGrant
+        ? `expired at ${end}, with the grant of its signer: there should be a newer root by now`
+        : `expired at ${end}: there should be a newer root by now`
     case 'unbounded':
       return 'unbounded: its author promised no newer root'
     case 'future':
@@ -17,6 +27,7 @@ export function describeFreshness(freshness: Freshness, expires: number | null):
 }
 
 /** For those who pull: only what they should know of. Undefined for a promise that holds, and where there is none. */
-export function freshnessWarning(root: SignedRoot, freshness: Freshness): string | undefined {
-  return freshness === 'fresh' || freshness === 'unbounded' ? undefined : describeFreshness(freshness, expiryOf(root))
+export function freshnessWarning({ payload, grant }: SignedRoot, freshness: Freshness): string | undefined {
+  if (freshness === 'fresh' || freshness === 'unbounded') return undefined
+  return describeFreshness(freshness, { expires: payload.expires, grantExpires: grant?.expires ?? null })
 }

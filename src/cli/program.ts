@@ -13,6 +13,7 @@ import { addGet } from './commands/get.ts'
 import { addImport } from './commands/import.ts'
 import { addInit } from './commands/init.ts'
 import { addInspect } from './commands/inspect.ts'
+import { addKey } from './commands/key.ts'
 import { addLog } from './commands/log.ts'
 import { addPin, addUnpin } from './commands/pin.ts'
 import { addProve } from './commands/prove.ts'
@@ -61,10 +62,16 @@ export function createProgram(cli: Cli): Command {
     addVerify,
   ])
     add(program, cli)
-  for (const add of [addStats, addInspect, addExport, addGc, addPin, addUnpin]) add(program, cli)
+  for (const add of [addStats, addInspect, addExport, addGc, addPin, addUnpin, addKey]) add(program, cli)
   addHelp(program)
-  program.hook('preAction', (_program, command) => void (cli.command = command.name()))
+  program.hook('preAction', (_program, command) => void (cli.command = pathOf(command, program)))
   return program
+}
+
+/** `publish`; `key sign` of a command with commands of its own. */
+function pathOf(command: Command, program: Command): string {
+  const { parent } = command
+  return parent === null || parent === program ? command.name() : `${parent.name()} ${command.name()}`
 }
 
 /** commander's own answers a command it does not know with the whole overview. */

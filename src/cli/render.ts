@@ -1,4 +1,5 @@
 /** Numbers and times as people read them, the same on every machine: no locale. */
+export { renderTime } from '../time-text.ts'
 
 /** 1,234,567 */
 export function renderCount(count: number): string {
@@ -20,17 +21,6 @@ export function renderBytes(bytes: number): string {
     unit++
   }
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
-}
-
-/** "2026-01-31 12:00:00Z" of seconds since 1970; the number where no calendar has it. */
-export function renderTime(seconds: number): string {
-  const date = new Date(seconds * 1000)
-  return Number.isNaN(date.getTime())
-    ? `${seconds} s`
-    : date
-        .toISOString()
-        .replace(/\.\d+Z$/, 'Z')
-        .replace('T', ' ')
 }
 
 /** "12%" of a total, "100%" only at its end. */

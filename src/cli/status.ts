@@ -21,6 +21,10 @@ export type SignedRootJson = {
   readonly issued: number
   readonly expires: number | null
   readonly message: string | null
+  /** The key that signed it, as in an address. */
+  readonly signer: string
+  /** When the grant of that key ends; null where it has none, or no end. */
+  readonly grantExpires: number | null
 }
 
 export type CollectionJson = {
@@ -53,7 +57,9 @@ export type StatusJson = {
   /** The newest signed root accepted; a replica's may be newer than what is complete. */
   readonly newest: SignedRootJson | null
   readonly freshness: Freshness | null
-  /** Whether the author's key is in the directory, readable, and of this database; false of a replica. */
+  /** The sequence of a root that waits for its signature. */
+  readonly prepared: number | null
+  /** Whether a key that may sign is in the directory, and readable; false of a replica. */
   readonly canPublish: boolean
   /** Why a replica does not go on: a malformed tree, or contradicting roots. Why an author cannot publish: the key. */
   readonly problems: readonly string[]
@@ -67,9 +73,20 @@ export type StatusJson = {
   readonly metadata: Document | null
 }
 
-export function signedRootJson({ payload, message }: SignedRoot): SignedRootJson {
+export function signedRootJson({ payload, message, key, grant }: SignedRoot): SignedRootJson {
   const { sequence, epoch, root, entries, bytes, issued, expires } = payload
-  return { sequence, epoch, root: formatLink(root), entries, bytes, issued, expires, message: message ?? null }
+  return {
+    sequence,
+    epoch,
+    root: formatLink(root),
+    entries,
+    bytes,
+    issued,
+    expires,
+    message: message ?? null,
+    signer: formatAuthor(key),
+    grantExpires: grant?.expires ?? null,
+  }
 }
 
 /** `dir` is where `opened` is. */
@@ -110,15 +127,16 @@ async function standingOf(
   dir: string,
   { kind, db }: Opened,
   published: SignedRoot | undefined,
-): Promise<Pick<StatusJson, 'newest' | 'freshness' | 'canPublish' | 'problems'>> {
+): Promise<Pick<StatusJson, 'newest' | 'freshness' | 'prepared' | 'canPublish' | 'problems'>> {
   if (kind === 'author') {
     const now = Math.floor(db.state.clock.now() / 1000)
     const freshness = published === undefined ? null : getFreshness(published, now)
-    const { findAuthorKeyProblem } = await import('./author-key.ts')
-    const problem = await findAuthorKeyProblem(dir, db)
+    const { readSigning } = await import('./signing-keys.ts')
+    const { problem } = await readSigning(dir, db)
     return {
       newest: published === undefined ? null : signedRootJson(published),
       freshness,
+      prepared: (await db.prepared())?.next.payload.sequence ?? null,
       canPublish: problem === undefined,
       problems: problem === undefined ? [] : [`cannot be published from here: ${problem.message}`],
     }
@@ -131,6 +149,7 @@ async function standingOf(
   return {
     newest: newest === undefined ? null : signedRootJson(newest),
     freshness: freshness ?? null,
+    prepared: null,
     canPublish: false,
     problems,
   }
@@ -158,10 +177,12 @@ export function describeStatus(status: StatusJson): string[] {
   rows.push(['published', published === null ? 'nothing published yet' : describeSigned(published)])
   if (published !== null && published.message !== null) rows.push(['message', escapeText(published.message)])
   if (published !== null && status.unpublished) rows.push(['', 'the working state has changes that are not published'])
+  if (status.prepared !== null) rows.push(['prepared', `@${status.prepared} waits for its signature`])
   for (const merged of status.unpublishedMerges)
     rows.push(['', `merged ${escapeText(merged.address)} ${merged.root}, not published`])
   if (newest !== null && newest.sequence !== published?.sequence) rows.push(['newest accepted', describeSigned(newest)])
-  if (freshness !== null) rows.push(['freshness', describeFreshness(freshness, newest?.expires ?? null)])
+  if (newest !== null && newest.signer !== status.author) rows.push(['signed by', describeSigner(newest)])
+  if (freshness !== null) rows.push(['freshness', describeFreshness(freshness, newest)])
   for (const problem of status.problems) rows.push(['problem', escapeText(problem)])
   if (status.forkedFrom !== null) rows.push(['forked from', describeOrigin(status.forkedFrom)])
   for (const peer of status.peers) rows.push(['peer', escapeText(peer)])
@@ -179,6 +200,10 @@ function describeRoot({ root, entries, bytes, levels }: StatusJson): string {
   const counted = `${renderCounted(entries ?? 0, 'entry', 'entries')}${entries === 0 ? '' : ' with schemas and metadata'}`
   const size = `${counted}, ${renderBytes(bytes ?? 0)}, ${renderCounted(levels ?? 0, 'level')}`
   return `${root}  ${size}`
+}
+
+function describeSigner({ signer, epoch, grantExpires }: SignedRootJson): string {
+  return `${signer}, epoch ${epoch}${grantExpires === null ? '' : `, granted until ${renderTime(grantExpires)}`}`
 }
 
 function describeKnown({ address, usedAt, failures }: KnownPeerJson): string {

@@ -8,7 +8,7 @@ import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
 import { type Link, parseLink } from '../link.ts'
 import { buildTree, NodeReader, Tree } from '../prolly/index.ts'
-import type { Signer } from '../pointer/index.ts'
+import { type Authority, findRotationConflict, type Signer, type UnsignedRoot } from '../pointer/index.ts'
 import { Staging, type Store } from '../store/index.ts'
 import type { PeerDialer } from '../sync/index.ts'
 import type { KeyNames, ReadOptions } from './documents/collection-view.ts'
@@ -18,8 +18,11 @@ import { type Dialing, dialersOf } from './pulling/dialing.ts'
 import { Handle } from './handle.ts'
 import { mergeInto, type MergeOptions, type MergeResult } from './merging/merge.ts'
 import { AUTHOR, encodeText, NAME, ROOT } from './meta.ts'
+import { readPrepared } from './roots/prepared.ts'
 import { Publisher, type PublishOptions, type PublishReport } from './roots/publisher.ts'
+import { readAuthority } from './roots/standing.ts'
 import { type RestoreReport, restoreState } from './roots/restore.ts'
+import { adoptRotations } from './roots/rotations.ts'
 import { METADATA_KEY } from './documents/schema.ts'
 import type { Snapshot } from './snapshot.ts'
 import { DatabaseState, type Surroundings } from './state.ts'
@@ -27,8 +30,8 @@ import { Transaction } from './transaction.ts'
 import type { ValueSource } from './value-stream.ts'
 
 export interface DatabaseOptions extends Surroundings {
-  /** Signs roots; without one the handle cannot publish. */
-  readonly signer?: Signer
+  /** Keys at hand, of which the one that is to sign a root does; without any the handle cannot publish. */
+  readonly signers?: readonly Signer[]
   /** Without, the handle only reads: another process may write. */
   readonly isWritable?: boolean
   /** For repairs from replicas. Closed with the database. */
@@ -45,12 +48,12 @@ export interface BatchReport<R> {
 }
 
 export class Database extends Handle {
-  readonly #signer: Signer | undefined
+  readonly #signers: readonly Signer[]
   readonly #network: Dialing | undefined
 
   private constructor(state: DatabaseState, options: DatabaseOptions) {
     super(state, 'local', options.isWritable ?? false)
-    this.#signer = options.signer
+    this.#signers = options.signers ?? []
     this.#network = options.network
   }
 
@@ -142,21 +145,69 @@ export class Database extends Handle {
    * Signs the working state as the next signed root. Its bytes are on the disk before anybody sees them; a publish that
    * was killed shows the same bytes again or none. Publishing an unchanged state signs nothing new, unless told to
    * `renew`.
-   * @throws {CoppiceError} `KEY_FILE_INVALID` without the author's key; `USAGE` for a message or an expiry out of bounds;
-   *   `BLOCK_MISSING`, `STORE_CORRUPT` or `TREE_MALFORMED` where the store is damaged: such a state is never signed.
+   * @throws {CoppiceError} `KEY_FILE_INVALID` without a key; `PUBLISH_REFUSED` where no key at hand may sign, with the reason;
+   *   `USAGE` for a message or an expiry out of bounds; `BLOCK_MISSING`, `STORE_CORRUPT` or `TREE_MALFORMED` where the store is
+   *   damaged: such a state is never signed.
    */
   publish(options: PublishOptions = {}): Promise<PublishReport> {
-    return this.exclusively(async () => {
-      if (this.#signer === undefined) {
-        throw new CoppiceError(
-          'KEY_FILE_INVALID',
-          "publish: expected the author's key, got none; publish where author.key is",
-        )
-      }
-      const report = await new Publisher(this.state, this.#signer).publish(options)
-      this.state.notify()
-      return report
+    return this.#publishing((publisher) => publisher.publish(options), options.signal)
+  }
+
+  /**
+   * What {@link publish} would sign, for a key that is elsewhere: `bytes` go to `signUnsignedRoot` there, and what comes of it to
+   * {@link completePublish}. The state is kept until then, whatever changes meanwhile. Undefined where there is nothing new to sign.
+   * @throws as {@link publish}.
+   */
+  preparePublish(options: PublishOptions = {}): Promise<UnsignedRoot | undefined> {
+    return this.#publishing((publisher) => publisher.prepare(options), options.signal)
+  }
+
+  /**
+   * Publishes what was prepared, by the bytes of its signed root. Safe to repeat, as after a kill.
+   * @throws {CoppiceError} `SIGNED_ROOT_INVALID`; `PUBLISH_REFUSED` where another root was published meanwhile, where it is not the one that
+   *   was prepared, or its key may not sign it any more; as {@link publish}.
+   */
+  completePublish(signedRoot: Uint8Array, options: ReadOptions = {}): Promise<PublishReport> {
+    return this.#publishing((publisher) => publisher.complete(signedRoot, options.signal), options.signal)
+  }
+
+  /** The root that waits for its signature. */
+  async prepared(options: ReadOptions = {}): Promise<UnsignedRoot | undefined> {
+    options.signal?.throwIfAborted()
+    return await readPrepared(this.state)
+  }
+
+  /** Who decides about its epochs, with all rotations known. */
+  async authority(options: ReadOptions = {}): Promise<Authority> {
+    options.signal?.throwIfAborted()
+    return await readAuthority(this.state)
+  }
+
+  /**
+   * Takes the rotations of a chain, as `encodeRotations` gives it, that are new here; gives their number. From their epochs on, their keys
+   * have the authority.
+   * @throws {CoppiceError} `SIGNED_ROOT_INVALID` for what is no chain of this author, `EQUIVOCATION` where another rotation for one of
+   *   the epochs is known already: that one stands.
+   */
+  async adoptRotations(rotations: Uint8Array, options: ReadOptions = {}): Promise<number> {
+    return await this.exclusively(async () => {
+      const { added, conflict } = await adoptRotations(this.state, rotations)
+      if (conflict === undefined) return added
+      const { held, other } = conflict
+      throw new CoppiceError(
+        'EQUIVOCATION',
+        `rotations: expected one for epoch ${held.epoch}, got another than the one that is known, which stands`,
+        { details: { evidence: findRotationConflict(held, other) } },
+      )
     }, options.signal)
+  }
+
+  #publishing<R>(work: (publisher: Publisher) => Promise<R>, signal: AbortSignal | undefined): Promise<R> {
+    return this.exclusively(async () => {
+      const result = await work(new Publisher(this.state, this.#signers))
+      this.state.notify()
+      return result
+    }, signal)
   }
 
   /**

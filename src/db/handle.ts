@@ -14,6 +14,7 @@ import { PUBLISHED } from './meta.ts'
 import { addPin, type Pin, readPins, removePin } from './upkeep/pins.ts'
 import { repair, type RepairOptions, type RepairReport } from './upkeep/repair.ts'
 import { decodeOwn, type LogEntry, type LogOptions, readLog } from './roots/signed-log.ts'
+import { type VerifiedEntry, verifyLog } from './roots/verify-log.ts'
 import { scanRows, type Snapshot } from './snapshot.ts'
 import type { DatabaseState, Origin, StateChange } from './state.ts'
 import type { ValueStream } from './value-stream.ts'
@@ -79,6 +80,14 @@ export abstract class Handle implements KeyReader, AsyncDisposable {
   }
 
   /**
+   * The signed roots, oldest first, each verified: its signature, and how it continues the ones before (record.md, 5). What is
+   * wrong is a `problem` of an entry; a skip that is not proven is none, and its `link` is `unlinked`.
+   */
+  verifyLog(options: LogOptions = {}): AsyncIterable<VerifiedEntry> {
+    return verifyLog(this.state, options)
+  }
+
+  /**
    * Finds damage as `coppice verify` does and fetches what is broken from peers again. What none of them has stays
    * broken, and is reported. Safe to interrupt, and to run again.
    * @throws {CoppiceError} `STORE_READ_ONLY` on a handle that only reads, `ADDRESS_INVALID`, `STORE_*`.
@@ -101,7 +110,7 @@ export abstract class Handle implements KeyReader, AsyncDisposable {
 
   /**
    * Removes what no kept state needs: kept are the state that is shown and the published one, the newest of the log,
-   * pinned ones, those that this handle gave out and that are still referred to, those that other handles and processes
+   * pinned ones, one that waits for its signature, those that this handle gave out and that are still referred to, those that other handles and processes
    * read or serve, and what an interrupted pull has fetched. Killed or aborted at any point, the database is whole, and the
    * next collection goes on.
    * @throws {RangeError} where `keep` is no number of states.

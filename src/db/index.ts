@@ -61,6 +61,7 @@ export type { RepairOptions, RepairReport, RepairSource, StateRepair } from './u
 export type { RestoreReport } from './roots/restore.ts'
 export { type PullSource, Replica, type ReplicaOptions } from './replica.ts'
 export { decodeOwn, type LogEntry, type LogOptions, requireSequence } from './roots/signed-log.ts'
+export type { VerifiedEntry } from './roots/verify-log.ts'
 export { emptySnapshot, readSchemas, Snapshot } from './snapshot.ts'
 export { type ReplicaStanding } from './roots/standing.ts'
 export { DatabaseState, type Origin, type StateChange, type Surroundings } from './state.ts'

@@ -13,6 +13,8 @@ export const ROOT = 'root'
 export const PUBLISHED = 'published'
 /** What an author needs to sign the next root. */
 export const CHAIN = 'chain'
+/** The root that waits for its signature, as it was handed out. */
+export const PREPARED = 'prepared'
 /** What acceptance knows (record.md, 5). */
 export const FLOOR = 'floor'
 /** A signed root whose tree breaks a rule, and which. */
@@ -45,6 +47,11 @@ export const LOG_LENGTH = 'log'
 
 export function logName(position: number): string {
   return `log/${position}`
+}
+
+/** The hash of a complete subtree of the history (record.md, 5): 2^level payloads from sequence index * 2^level + 1 on. */
+export function subtreeName(level: number, index: number): string {
+  return `history/${level}/${index}`
 }
 
 export function encodeText(text: string): Uint8Array {

@@ -2,7 +2,8 @@
  * A database's directory:
  *
  *     data.mdb  lock.mdb    the LMDB store: blocks, completeness records, meta values
- *     author.key            the author's private key, for authors only
+ *     author.key            the private key of the author, or of an authority after it, where it is kept here
+    signer.key            the private key of a signer that is granted epochs
  *     peer.key              the private key of this machine's network identity, never an author key
  *
  * It is a database from the moment its store has the meta value 'format', which creation writes last, durably and
@@ -26,6 +27,7 @@ export type DatabaseKind = 'author' | 'replica'
 export interface DirectoryPaths {
   readonly path: string
   readonly authorKey: string
+  readonly signerKey: string
   readonly peerKey: string
 }
 
@@ -46,7 +48,7 @@ export interface CreateOptions {
   readonly prepare?: (paths: DirectoryPaths, store: Store) => Promise<ReadonlyMap<string, Uint8Array> | undefined>
 }
 
-const KEY_FILES: ReadonlySet<string> = new Set(['author.key', 'peer.key'])
+const KEY_FILES: ReadonlySet<string> = new Set(['author.key', 'signer.key', 'peer.key'])
 const OWN_FILES: ReadonlySet<string> = new Set(['data.mdb', 'lock.mdb', ...KEY_FILES])
 const META_FORMAT = 'format'
 const META_KIND = 'kind'
@@ -119,7 +121,12 @@ export async function removeDatabaseDirectory(path: string, isOwn: boolean, befo
 /** Where the files of the database in `path` are; nothing is opened. */
 export function directoryPaths(path: string): DirectoryPaths {
   const absolute = resolve(path)
-  return { path: absolute, authorKey: join(absolute, 'author.key'), peerKey: join(absolute, 'peer.key') }
+  return {
+    path: absolute,
+    authorKey: join(absolute, 'author.key'),
+    signerKey: join(absolute, 'signer.key'),
+    peerKey: join(absolute, 'peer.key'),
+  }
 }
 
 function openedDirectory(paths: DirectoryPaths, store: LmdbStore, kind: DatabaseKind): DatabaseDirectory {

@@ -2,13 +2,11 @@
  * Files that hold one private key as text. A key file is made whole or not at all, for its owner only (0600), and never
  * replaced: a lost author key is a lost database. The text never appears in an error.
  */
-import { randomBytes } from 'node:crypto'
-import { constants } from 'node:fs'
-import { link, open, readFile, stat, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
 import process from 'node:process'
 import { CoppiceError, isCoppiceError } from '../errors.ts'
-import { syncDirectory, toFileError } from './file-errors.ts'
+import { toFileError } from './file-errors.ts'
+import { createNewFile } from './new-file.ts'
 
 /** How a kind of key is written, its line end included: src/pointer knows. */
 export interface KeyCodec<Key> {
@@ -31,34 +29,12 @@ export const KEY_FILE_TEMPORARY: RegExp = /^\.[a-z]+\.key\.[0-9a-f]{16}$/
  * @throws {CoppiceError} `KEY_FILE_INVALID` where `path` exists already (`details.reason` 'exists'), `STORE_FULL`, `STORE_READ_ONLY`, `STORE_IO`.
  */
 export async function createKeyFile<Key>(path: string, key: Key, codec: KeyCodec<Key>): Promise<void> {
-  const directory = dirname(path)
-  const text = codec.encode(key)
-  // Written aside and linked: the name appears with the whole content or not at all, and link() never replaces.
-  const temporary = join(directory, `.${path.slice(directory.length + 1)}.${randomBytes(8).toString('hex')}`)
-  try {
-    const file = await open(temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, KEY_FILE_MODE)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await link(temporary, path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
-      throw new CoppiceError(
-        'KEY_FILE_INVALID',
-        `key file ${path}: it exists already, and keys are never replaced; move it away first`,
-        {
-          details: { path, reason: 'exists' },
-        },
-      )
-    }
-    throw toFileError(error, 'writing the key file', path)
-  } finally {
-    await unlink(temporary).catch(() => {})
-  }
-  await syncDirectory(directory)
+  if (await createNewFile(path, codec.encode(key), KEY_FILE_MODE, 'the key file')) return
+  throw new CoppiceError(
+    'KEY_FILE_INVALID',
+    `key file ${path}: it exists already, and keys are never replaced; move it away first`,
+    { details: { path, reason: 'exists' } },
+  )
 }
 
 /**
@@ -111,7 +87,9 @@ function decodeKey<Key>(path: string, text: string, codec: Pick<KeyCodec<Key>, '
   try {
     key = codec.decode(text)
   } catch (error) {
-    throw contentError(path, isCoppiceError(error, 'KEY_FILE_INVALID') ? error.message : undefined)
+    if (!isCoppiceError(error, 'KEY_FILE_INVALID')) throw contentError(path)
+    const advice = error.details['reason'] === 'foreign' ? '' : RESTORE
+    throw contentError(path, `${error.message}${advice}`)
   }
   if (key === undefined) throw contentError(path)
   return key
@@ -123,8 +101,10 @@ function absentError(path: string): CoppiceError {
   })
 }
 
-function contentError(path: string, reason = 'it does not hold a key of this kind'): CoppiceError {
-  return new CoppiceError('KEY_FILE_INVALID', `${path}: ${reason}; restore it from a copy`, {
+const RESTORE = '; restore it from a copy'
+
+function contentError(path: string, reason = `it does not hold a key of this kind${RESTORE}`): CoppiceError {
+  return new CoppiceError('KEY_FILE_INVALID', `${path}: ${reason}`, {
     details: { path, reason: 'content' },
   })
 }

@@ -8,6 +8,7 @@
 import { equalBytes } from '../bytes.ts'
 import { isCoppiceError, type CoppiceError } from '../errors.ts'
 import { authorityEpochAt, type Authority } from './authority.ts'
+import { signedRootProblem } from './entitlement.ts'
 import { findConflict, type Evidence } from './evidence.ts'
 import { haltingEvidence, withEvidence, type AcceptedRoot, type Floor, type LinkState } from './floor.ts'
 import { isFuture } from './freshness.ts'
@@ -46,7 +47,7 @@ export type Acceptance =
   /** Validly signed, for newer software. */
   | { readonly outcome: 'newer-format'; readonly format: number }
   | { readonly outcome: 'needs-newer'; readonly root: SignedRoot; readonly extensions: readonly number[] }
-  /** Whoever sent it is to blame. `error` for `malformed`: what and where. */
+  /** Whoever sent it is to blame. `error`: for `malformed` what and where, for what a signature can have wrong who should have signed. */
   | { readonly outcome: 'invalid'; readonly reason: InvalidReason; readonly error: CoppiceError | null }
 
 export interface AcceptanceContext {
@@ -70,7 +71,7 @@ export function judgeSignedRoot(floor: Floor, bytes: Uint8Array, context: Accept
 
 /** As {@link judgeSignedRoot}, for one that is decoded already. */
 export function judgeDecodedRoot(floor: Floor, root: AnySignedRoot, context: AcceptanceContext): Acceptance {
-  if (!equalBytes(root.payload.author, floor.author)) return invalid('author')
+  if (!equalBytes(root.payload.author, floor.author)) return unsigned(root, 'author', context)
   if (root.payload.name !== floor.name) return invalid('name')
   const { accepted } = floor
   if (accepted === null) return judgeAbove(floor, null, root, context)
@@ -89,7 +90,7 @@ function judgeWithin(floor: Floor, held: SignedRoot, root: AnySignedRoot, contex
   const isLower = comparePositions(root.payload, held.payload) < 0
   if (isLower && conflict === undefined) return { outcome: 'stale', root }
   const problem = verifySignedRoot(root, context.authority)
-  if (problem !== undefined) return invalid(problem)
+  if (problem !== undefined) return unsigned(root, problem, context)
   if (conflict !== undefined)
     return { outcome: 'equivocation', evidence: conflict, floor: withEvidence(floor, conflict) }
   return admit(floor, root, context, (known) => chainedState(held, known, context))
@@ -103,7 +104,7 @@ function judgeAbove(
   context: AcceptanceContext,
 ): Acceptance {
   const problem = verifySignedRoot(root, context.authority)
-  if (problem !== undefined) return invalid(problem)
+  if (problem !== undefined) return unsigned(root, problem, context)
   return admit(floor, root, context, (known) => {
     if (held === null) return { link: 'first', evidence: null }
     const conflict = findConflict(held, known, context.proof) ?? null
@@ -126,7 +127,7 @@ function judgeAfterRotation(
 ): Acceptance {
   if (root.payload.epoch < authorityEpochAt(context.authority, held.payload.epoch)) return { outcome: 'stale', root }
   const problem = verifySignedRoot(root, context.authority)
-  if (problem !== undefined) return invalid(problem)
+  if (problem !== undefined) return unsigned(root, problem, context)
   return admit(floor, root, context, () => ({ link: 'superseded', evidence: null }))
 }
 
@@ -170,6 +171,10 @@ function admit(
     newestTime: Math.max(floor.newestTime, root.payload.issued),
   }
   return { outcome: 'accepted', root, link, evidence, floor: evidence === null ? moved : withEvidence(moved, evidence) }
+}
+
+function unsigned(root: AnySignedRoot, reason: SignedRootProblem, { authority }: AcceptanceContext): Acceptance {
+  return { outcome: 'invalid', reason, error: signedRootProblem(root, reason, authority) }
 }
 
 function invalid(reason: InvalidReason): Acceptance {

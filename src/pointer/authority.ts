@@ -4,13 +4,14 @@
  * its end, never rewritten: two rotations for one epoch are equivocation, and the first one seen stands.
  */
 import { equalBytes } from '../bytes.ts'
-import { CoppiceError } from '../errors.ts'
-import { cborArray, cborBytes, CborReader } from './cbor.ts'
+import { cborArray, cborBytes, CborReader, type FailureFactory } from './cbor.ts'
 import { decodeRotation, verifyRotation, type Rotation } from './rotation.ts'
-import { STATEMENT_BYTES_MAX } from './statement.ts'
+import { signedRootFailure, STATEMENT_BYTES_MAX } from './statement.ts'
 
 /** A chain that long is refused: it bounds what replicas keep (about 240 KiB). */
 export const ROTATIONS_MAX = 1024
+
+const chainFailure: FailureFactory = signedRootFailure('rotations')
 
 export interface Authority {
   /** The first authority, whose key names the database. */
@@ -58,9 +59,50 @@ export function addRotation(authority: Authority, rotation: Rotation): RotationO
   return { outcome: 'added', authority: { author, rotations: [...rotations, rotation] } }
 }
 
+export interface JoinedRotations {
+  readonly authority: Authority
+  /** How many were new. */
+  readonly added: number
+  /** Two for one epoch, both validly signed: the held one stands. */
+  readonly conflict: { readonly held: Rotation; readonly other: Rotation } | undefined
+}
+
+/**
+ * `authority` with what another chain of the same author, from wherever, has beyond it.
+ * @throws {CoppiceError} `SIGNED_ROOT_INVALID` where `bytes` are no valid chain of that author.
+ */
+export function joinRotations(authority: Authority, bytes: Uint8Array): JoinedRotations {
+  let joined = authority
+  for (const rotation of decodeRotations(authority.author, bytes).rotations) {
+    const result = addRotation(joined, rotation)
+    if (result.outcome === 'added') joined = result.authority
+    // What follows in the other chain grew out of what does not stand here.
+    if (result.outcome === 'equivocation') {
+      return { authority: joined, added: countAdded(joined, authority), conflict: result }
+    }
+    if (result.outcome === 'invalid')
+      throw chainFailure(`expected one that continues the chain, got ${describe(result)}`, 0)
+  }
+  return { authority: joined, added: countAdded(joined, authority), conflict: undefined }
+}
+
+function countAdded(joined: Authority, before: Authority): number {
+  return joined.rotations.length - before.rotations.length
+}
+
 /** The chain as bytes: what replicas keep and what travels beside signed roots. */
 export function encodeRotations(authority: Authority): Uint8Array {
   return cborArray(authority.rotations.map(({ bytes }) => cborBytes(bytes)))
+}
+
+/**
+ * A chain of at least one rotation, whoever's it is: its first rotation says so.
+ * @throws {CoppiceError} `SIGNED_ROOT_INVALID`.
+ */
+export function decodeChain(bytes: Uint8Array): Authority {
+  const reader: CborReader = new CborReader(bytes, chainFailure)
+  reader.array('rotations', 1, ROTATIONS_MAX)
+  return decodeRotations(decodeRotation(reader.bytes('rotations[0]', 1, STATEMENT_BYTES_MAX)).author, bytes)
 }
 
 /**
@@ -68,11 +110,7 @@ export function encodeRotations(authority: Authority): Uint8Array {
  * @throws {CoppiceError} `SIGNED_ROOT_INVALID` for anything but a whole, valid chain of `author`.
  */
 export function decodeRotations(author: Uint8Array, bytes: Uint8Array): Authority {
-  const failure = (message: string, offset: number): CoppiceError =>
-    new CoppiceError('SIGNED_ROOT_INVALID', `rotations: ${message} (byte ${offset})`, {
-      details: { at: 'rotations', offset },
-    })
-  const reader: CborReader = new CborReader(bytes, failure)
+  const reader: CborReader = new CborReader(bytes, chainFailure)
   const count = reader.array('rotations', 0, ROTATIONS_MAX)
   let authority = createAuthority(author)
   for (let i = 0; i < count; i++) {

@@ -7,7 +7,7 @@ import { compareBytes, equalBytes } from '../bytes.ts'
 import type { CoppiceError } from '../errors.ts'
 import { authorityKeyAt, type Authority } from './authority.ts'
 import { cborArray, cborBytes, cborNullable, CborReader, cborText, cborUint } from './cbor.ts'
-import { checkLink, decodeLinkProof, encodeLinkProof, type LinkProof } from './link-proof.ts'
+import { checkLink, decodeLinkProof, encodeLinkProof, LINK_PROOF_BYTES_MAX, type LinkProof } from './link-proof.ts'
 import { decodeRotation, verifyRotation, type Rotation } from './rotation.ts'
 import { decodeSignedRoot, SIGNED_ROOT_BYTES_MAX, verifySignedRoot, type SignedRoot } from './signed-root.ts'
 import { signedRootFailure, STATEMENT_BYTES_MAX } from './statement.ts'
@@ -15,9 +15,8 @@ import { signedRootFailure, STATEMENT_BYTES_MAX } from './statement.ts'
 const DOMAIN = 'coppice/evidence/1'
 const KIND_ROOTS = 0
 const KIND_ROTATIONS = 1
-const PROOF_BYTES_MAX = 4096
 /** Two signed roots and a link proof. */
-export const EVIDENCE_BYTES_MAX: number = 2 * SIGNED_ROOT_BYTES_MAX + PROOF_BYTES_MAX + 64
+export const EVIDENCE_BYTES_MAX: number = 2 * SIGNED_ROOT_BYTES_MAX + LINK_PROOF_BYTES_MAX + 64
 
 /**
  * `sequence`: two payloads for one sequence. `previous`, `recent`, `history`: the upper root says that another payload stands where
@@ -125,7 +124,7 @@ export function decodeEvidence(bytes: Uint8Array): Evidence {
   const statementMax = kind === KIND_ROOTS ? SIGNED_ROOT_BYTES_MAX : STATEMENT_BYTES_MAX
   const first = reader.bytes('first', 1, statementMax)
   const second = reader.bytes('second', 1, statementMax)
-  const proof = reader.nullable(() => reader.bytes('proof', 1, PROOF_BYTES_MAX))
+  const proof = reader.nullable(() => reader.bytes('proof', 1, LINK_PROOF_BYTES_MAX))
   reader.end('evidence')
   const evidence =
     kind === KIND_ROOTS

@@ -5,9 +5,9 @@
 import { equalBytes } from '../bytes.ts'
 import type { MaybePromise } from '../maybe-promise.ts'
 import { EMPTY_HISTORY } from './payload.ts'
-import { foldSubtrees, historyNode, type Subtree } from './history.ts'
+import { completeSubtrees, foldSubtrees, type HashedSubtree, historyNode, type Subtree } from './history.ts'
 
-/** Gives the hashes of complete subtrees, in the order asked for. At most 2 * 40 * 40 at once. */
+/** Gives the hashes of complete subtrees, in the order asked for: at most 80 at once. What it throws, whoever proves throws. */
 export type SubtreeHashReader = (subtrees: readonly Subtree[]) => MaybePromise<readonly Uint8Array[]>
 
 /** Leaves `start`..`end`-1. */
@@ -103,6 +103,37 @@ export function checkConsistency(
   return last === 0 && equalBytes(older, fromRoot) && equalBytes(newer, toRoot)
 }
 
+/**
+ * The complete subtrees that an inclusion path shows which {@link checkInclusion} has found to hold: the leaf, its siblings on
+ * the way up, and what these hash to. Those that end in an incomplete one at the right edge are left out.
+ */
+export function shownSubtrees(
+  leaf: Uint8Array,
+  index: number,
+  size: number,
+  path: readonly Uint8Array[],
+): HashedSubtree[] {
+  let own: HashedSubtree | undefined = { level: 0, index, hash: leaf }
+  const shown = [own]
+  for (const [i, { start, end }] of inclusionRanges(index, 0, size).entries()) {
+    const [place, ...others] = completeSubtrees(start, end)
+    const hash = path[i]
+    if (place === undefined || hash === undefined || others.length > 0) {
+      own = undefined
+      continue
+    }
+    shown.push({ ...place, hash })
+    if (own?.level !== place.level) {
+      own = undefined
+      continue
+    }
+    const parent: Uint8Array = own.index < place.index ? historyNode(own.hash, hash) : historyNode(hash, own.hash)
+    own = { level: own.level + 1, index: half(own.index), hash: parent }
+    shown.push(own)
+  }
+  return shown
+}
+
 /** PATH of RFC 6962, 2.1.1, as ranges of leaves. */
 function inclusionRanges(index: number, start: number, end: number): LeafRange[] {
   if (end - start === 1) return []
@@ -121,24 +152,8 @@ function consistencyRanges(from: number, start: number, end: number, known: bool
     : [...consistencyRanges(from, middle, end, false), { start, end: middle }]
 }
 
-/** The complete subtrees that a range of the tree consists of, left to right. */
-function subtreesOf({ start, end }: LeafRange): Subtree[] {
-  const subtrees: Subtree[] = []
-  for (let at = start; at < end;) {
-    let level = 0
-    let size = 1
-    while (size * 2 <= end - at) {
-      size *= 2
-      level++
-    }
-    subtrees.push({ level, index: at / size })
-    at += size
-  }
-  return subtrees
-}
-
 function hashRanges(ranges: readonly LeafRange[], read: SubtreeHashReader): MaybePromise<Uint8Array[]> {
-  const parts = ranges.map(subtreesOf)
+  const parts = ranges.map(({ start, end }) => completeSubtrees(start, end))
   const fold = (hashes: readonly Uint8Array[]): Uint8Array[] => {
     let at = 0
     return parts.map((subtrees) => foldSubtrees(hashes.slice(at, (at += subtrees.length))))

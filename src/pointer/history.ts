@@ -10,6 +10,9 @@ import { cborArray, cborBytes, CborReader, cborUint } from './cbor.ts'
 import { SEQUENCE_MAX } from './order.ts'
 import { EMPTY_HISTORY } from './payload.ts'
 
+/** Sequences end below 2^40. */
+export const FRONTIER_HASHES_MAX = 40
+
 const LEAF_PREFIX: Uint8Array = Uint8Array.of(0)
 const NODE_PREFIX: Uint8Array = Uint8Array.of(1)
 
@@ -76,6 +79,30 @@ export function appendHistory(
   return { frontier: { size: frontier.size + 1, hashes }, completed }
 }
 
+/** The complete subtrees that leaves `start`..`end`-1 of a tree consist of, left to right. `start` is where one of them may begin. */
+export function completeSubtrees(start: number, end: number): Subtree[] {
+  const subtrees: Subtree[] = []
+  for (let at = start; at < end;) {
+    let level = 0
+    let size = 1
+    while (size * 2 <= end - at) {
+      size *= 2
+      level++
+    }
+    subtrees.push({ level, index: at / size })
+    at += size
+  }
+  return subtrees
+}
+
+/** Where the hashes of a frontier belong. */
+export function frontierSubtrees({ size, hashes }: Frontier): HashedSubtree[] {
+  return completeSubtrees(0, size).flatMap((subtree, i) => {
+    const hash = hashes[i]
+    return hash === undefined ? [] : [{ ...subtree, hash }]
+  })
+}
+
 export function encodeFrontier(frontier: Frontier): Uint8Array {
   return cborArray([cborUint(frontier.size), cborArray(frontier.hashes.map(cborBytes))])
 }
@@ -99,8 +126,8 @@ export function isFrontierOf(frontier: Frontier, size: number, root: Uint8Array)
   return frontier.size === size && frontier.hashes.length === countOnes(size) && equalBytes(historyRoot(frontier), root)
 }
 
-/** 1 bits of an integer below 2^53. */
-function countOnes(value: number): number {
+/** 1 bits of an integer below 2^53: the hashes that a frontier of that size has. */
+export function countOnes(value: number): number {
   let ones = 0
   for (let rest = value; rest > 0; rest = Math.floor(rest / 2)) ones += rest % 2
   return ones

@@ -21,13 +21,18 @@ export {
   authorityEpochAt,
   authorityKeyAt,
   createAuthority,
+  decodeChain,
   decodeRotations,
   encodeRotations,
+  joinRotations,
   ROTATIONS_MAX,
   type Authority,
+  type JoinedRotations,
   type RotationOutcome,
 } from './authority.ts'
 export { isPublicKey, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, verifySignature } from './ed25519.ts'
+export { describeGrantProblem, findGrantProblem, signedRootProblem, type GrantProblem } from './entitlement.ts'
+export { chooseEpoch, type EpochChoice, type EpochWish } from './epoch-choice.ts'
 export {
   decodeEvidence,
   encodeEvidence,
@@ -54,13 +59,17 @@ export {
 } from './floor.ts'
 export { expiryOf, FUTURE_SECONDS_MAX, getFreshness, isFuture, type Freshness } from './freshness.ts'
 export { decodeGrant, signGrant, verifyGrant, type Grant, type GrantPayload } from './grant.ts'
-export { decodeKeyFile, encodeKeyFile, KEY_FILE_BYTES_MAX, type KeyRole } from './key-file.ts'
+export { decodeKeyFile, encodeKeyFile, KEY_FILE_BYTES_MAX, keyRoleOf, type KeyRole } from './key-file.ts'
 export { createSigner, SEED_BYTES, type Signer } from './keys.ts'
 export {
   appendHistory,
+  completeSubtrees,
+  countOnes,
   decodeFrontier,
   EMPTY_FRONTIER,
   encodeFrontier,
+  FRONTIER_HASHES_MAX,
+  frontierSubtrees,
   historyLeaf,
   historyRoot,
   isFrontierOf,
@@ -73,12 +82,14 @@ export {
   checkInclusion,
   proveConsistency,
   proveInclusion,
+  shownSubtrees,
   type SubtreeHashReader,
 } from './history-proof.ts'
 export {
   checkLink,
   decodeLinkProof,
   encodeLinkProof,
+  LINK_PROOF_BYTES_MAX,
   proveLink,
   type LinkProof,
   type LinkVerdict,
@@ -94,6 +105,7 @@ export {
 } from './order.ts'
 export {
   EMPTY_HISTORY,
+  encodePayload,
   MERGED_MAX,
   MESSAGE_BYTES_MAX,
   payloadMerged,
@@ -104,7 +116,16 @@ export {
   type RecentRoot,
   type RootPayload,
 } from './payload.ts'
-export { signNextRoot, type NextRoot, type NextRootOptions, type TreeTotals } from './publish.ts'
+export {
+  buildNextPayload,
+  sealNextRoot,
+  signNextRoot,
+  type NextPayload,
+  type NextPayloadOptions,
+  type NextRoot,
+  type NextRootOptions,
+  type TreeTotals,
+} from './publish.ts'
 export { adoptPublished, decodePublished, encodePublished, type Published } from './published.ts'
 export { findRival, type Rival } from './rival.ts'
 export { decodeRotation, signRotation, verifyRotation, type Rotation, type RotationPayload } from './rotation.ts'
@@ -114,6 +135,7 @@ export {
   encodeSignedRoot,
   headBlock,
   SIGNED_ROOT_BYTES_MAX,
+  verifyPastRoot,
   verifySignedRoot,
   type AnySignedRoot,
   type NewerSignedRoot,
@@ -121,3 +143,26 @@ export {
   type SignedRoot,
   type SignedRootProblem,
 } from './signed-root.ts'
+export {
+  decodeSignedRecord,
+  encodeSignedRecord,
+  lastSigned,
+  SIGNED_RECORD_BYTES_MAX,
+  withSigned,
+  type SignedRecord,
+} from './signed-record.ts'
+export {
+  decodeStatementFile,
+  encodeStatementFile,
+  STATEMENT_FILE_BYTES_MAX,
+  statementKindOf,
+  type StatementKind,
+} from './statement-file.ts'
+export {
+  assertMaySign,
+  decodeUnsignedRoot,
+  prepareUnsignedRoot,
+  signUnsignedRoot,
+  type SigningContext,
+  type UnsignedRoot,
+} from './unsigned-root.ts'

@@ -16,7 +16,16 @@ export type KeyRole = 'author' | 'signer' | 'peer'
 
 const VERSION = 'coppice-secret-key/1'
 const FAMILY = /^coppice-secret-key\/[0-9]+$/
-const ROLES: readonly string[] = ['author', 'signer', 'peer'] satisfies KeyRole[]
+const ROLES: readonly KeyRole[] = ['author', 'signer', 'peer']
+/** What is taken for a key file, by how it begins. */
+const FOREIGN: readonly (readonly [pattern: RegExp, name: string])[] = [
+  [/^\s*(-----BEGIN AGE ENCRYPTED|age-encryption\.org\/)/, 'an age file; coppice key import makes a key file of it'],
+  [/^\s*-----BEGIN OPENSSH PRIVATE KEY/, 'a key of OpenSSH, which signs no roots; coppice key new makes one that does'],
+  [/^\s*-----BEGIN /, 'a PEM file, which coppice does not read; coppice key new makes a key'],
+  [/^\s*(#.*\n\s*)*AGE-SECRET-KEY-/, 'an age identity, which is no signing key'],
+  [/^coppice-(grant|rotations|unsigned-root|signed-root)\//, 'a file of another kind, which holds no key'],
+  [/^\s*\{/, 'JSON, which coppice reads no keys from; coppice key new makes a key'],
+]
 /** No key file is longer; anything else is refused unread. */
 export const KEY_FILE_BYTES_MAX = 1024
 
@@ -26,19 +35,23 @@ export function encodeKeyFile(role: KeyRole, seed: Uint8Array): string {
 }
 
 /**
+ * The role in the line.
+ * @throws {CoppiceError} `KEY_FILE_INVALID` as {@link decodeKeyFile}.
+ */
+export function keyRoleOf(text: string): KeyRole {
+  return readWords(text).role
+}
+
+/**
  * The signer and its seed (which a network identity is built from). `role` is what the key is to be used as.
- * @throws {CoppiceError} `KEY_FILE_INVALID` for another version, another role, a damaged line or anything else.
+ * @throws {CoppiceError} `KEY_FILE_INVALID` for another version, another role, a damaged line or anything else; `details.reason` is
+ *   'foreign' for the file of another program or kind.
  */
 export function decodeKeyFile(text: string, role: KeyRole): { readonly signer: Signer; readonly seed: Uint8Array } {
-  if (text.length > KEY_FILE_BYTES_MAX) throw invalid('one line', 'something longer')
-  const words = text.replace(/\r?\n$/, '').split(' ')
-  const [version, heldRole, seedText, publicText] = words
-  if (version !== VERSION) throw invalid(VERSION, FAMILY.test(version ?? '') ? 'another version' : 'something else')
-  if (words.length !== 4) throw invalid('4 words', `${words.length}`)
-  if (heldRole === undefined || !ROLES.includes(heldRole)) throw invalid('a role', 'something else')
+  const { role: heldRole, seedText, publicText } = readWords(text)
   if (heldRole !== role) throw invalid(`a key with the role ${role}`, `one with the role ${heldRole}`)
-  const seed = hexToBytes(seedText ?? '')
-  const publicKey = hexToBytes(publicText ?? '')
+  const seed = hexToBytes(seedText)
+  const publicKey = hexToBytes(publicText)
   if (seed?.length !== SEED_BYTES || publicKey === undefined) throw invalid('64 hex digits twice', 'something else')
   const signer = createSigner(seed)
   if (!equalBytes(signer.publicKey, publicKey))
@@ -46,6 +59,19 @@ export function decodeKeyFile(text: string, role: KeyRole): { readonly signer: S
   return { signer, seed }
 }
 
-function invalid(expected: string, got: string): CoppiceError {
-  return new CoppiceError('KEY_FILE_INVALID', `key file: expected ${expected}, got ${got}`)
+function readWords(text: string): { readonly role: KeyRole; readonly seedText: string; readonly publicText: string } {
+  const foreign = FOREIGN.find(([pattern]) => pattern.test(text))
+  if (foreign !== undefined) throw invalid(VERSION, foreign[1], { reason: 'foreign' })
+  if (text.length > KEY_FILE_BYTES_MAX) throw invalid('one line', 'something longer')
+  const words = text.replace(/\r?\n$/, '').split(' ')
+  const [version, role, seedText = '', publicText = ''] = words
+  if (version !== VERSION) throw invalid(VERSION, FAMILY.test(version ?? '') ? 'another version' : 'something else')
+  if (words.length !== 4) throw invalid('4 words', `${words.length}`)
+  const known = ROLES.find((each) => each === role)
+  if (known === undefined) throw invalid('a role', 'something else')
+  return { role: known, seedText, publicText }
+}
+
+function invalid(expected: string, got: string, details: Readonly<Record<string, unknown>> = {}): CoppiceError {
+  return new CoppiceError('KEY_FILE_INVALID', `key file: expected ${expected}, got ${got}`, { details })
 }

@@ -27,6 +27,7 @@ export interface LinkProof {
 
 /** Sequences end below 2^40: a path has at most 40 hashes, a consistency proof at most 41. */
 const PATH_HASHES_MAX = 41
+export const LINK_PROOF_BYTES_MAX = 4096
 
 /** `contradicted`: the newer author's own history has another payload there. `unproven`: the proof shows nothing. */
 export type LinkVerdict = 'linked' | 'contradicted' | 'unproven'
@@ -41,7 +42,7 @@ export function checkLink(older: SignedRoot, newer: SignedRoot, proof: LinkProof
   return consistent ? 'linked' : 'unproven'
 }
 
-/** The proof between the roots of two sequences of the history that `read` knows, 1 <= older < newer. */
+/** The proof between the roots of two sequences of the history that `read` knows, 1 <= older < newer. Rejects as `read` throws. */
 export async function proveLink(older: number, newer: number, read: SubtreeHashReader): Promise<LinkProof> {
   const [leaf] = await read([{ level: 0, index: older - 1 }])
   if (leaf === undefined) throw new RangeError(`sequence ${older}: expected its leaf in the history`)

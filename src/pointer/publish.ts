@@ -6,10 +6,12 @@
 import { concatBytes, equalBytes } from '../bytes.ts'
 import { CoppiceError } from '../errors.ts'
 import { CODEC_DAG_CBOR, isLink, linkCodec, type Link } from '../link.ts'
+import { formatAuthor } from './address.ts'
 import { authorityKeyAt, type Authority } from './authority.ts'
 import { SIGNATURE_BYTES } from './ed25519.ts'
-import { decodeGrant } from './grant.ts'
-import { appendHistory, EMPTY_FRONTIER, historyRoot, type HashedSubtree } from './history.ts'
+import { describeGrantProblem, findGrantProblem } from './entitlement.ts'
+import { decodeGrant, type Grant } from './grant.ts'
+import { appendHistory, EMPTY_FRONTIER, historyRoot, type Frontier, type HashedSubtree } from './history.ts'
 import type { Signer } from './keys.ts'
 import { isDatabaseName, NAME_RULE } from './name.ts'
 import { EPOCH_MAX, SEQUENCE_MAX } from './order.ts'
@@ -31,7 +33,7 @@ import {
   encodeSignedRoot,
   SIGNED_ROOT_BYTES_MAX,
   verifySignedRoot,
-  type SignedRoot,
+  type RootSignature,
 } from './signed-root.ts'
 
 /** What the tree's builder says: root, entries, bytes with all below. */
@@ -41,11 +43,12 @@ export interface TreeTotals {
   readonly bytes: number
 }
 
-export interface NextRootOptions {
+export interface NextPayloadOptions {
   readonly authority: Authority
   readonly name: string
   readonly tree: TreeTotals
-  readonly signer: Signer
+  /** The public key that is to sign it, 32 bytes. */
+  readonly key: Uint8Array
   /** The clock, seconds since 1970. `issued` is it, or the last root's where the clock is behind. */
   readonly now: number
   /** Seconds since 1970, after `issued`; null or absent = no promise. */
@@ -56,26 +59,53 @@ export interface NextRootOptions {
   readonly merged?: readonly Link[]
   /** Absent: the last root's, 0 for the first. A higher one begins a new epoch. */
   readonly epoch?: number
-  /** The bytes of a grant for `signer`. Absent: the last root's within its epoch, else null: the authority signs itself. */
+  /** The bytes of a grant for `key`. Absent: the last root's within its epoch, else null: the authority signs itself. */
   readonly grant?: Uint8Array | null
   /** Payload links of up to 2 tips of a fork. Only with a new epoch. */
   readonly resolves?: readonly Link[]
 }
 
+export interface NextRootOptions extends Omit<NextPayloadOptions, 'key'> {
+  readonly signer: Signer
+}
+
+/** All of the next root but its signature. */
+export interface NextPayload {
+  readonly payload: RootPayload
+  /** What is to be signed. */
+  readonly payloadBytes: Uint8Array
+  /** As in {@link Published}. */
+  readonly history: Frontier
+  readonly recentRoots: readonly Link[]
+  /** The history's subtrees that the last root completed; for whoever keeps them to make proofs. */
+  readonly completed: readonly HashedSubtree[]
+}
+
 export interface NextRoot {
   /** To be made durable before `published.signed.bytes` leave the process. */
   readonly published: Published
-  /** The history's subtrees that the last root completed; for whoever keeps them to make proofs. */
+  /** As in {@link NextPayload}. */
   readonly completed: readonly HashedSubtree[]
 }
 
 /**
  * Signs the root that follows `previous`, or the first one.
  * @throws {RangeError} for options out of bounds.
- * @throws {CoppiceError} `PUBLISH_REFUSED` when the signer may not sign it, `STORE_CORRUPT` when the parts of `previous` do not
- *   belong together. Nothing is signed then.
+ * @throws {CoppiceError} `PUBLISH_REFUSED` when the signer may not sign it (`details.reason` says why), `STORE_CORRUPT` when the
+ *   parts of `previous` do not belong together. Nothing is signed then.
  */
 export async function signNextRoot(previous: Published | null, options: NextRootOptions): Promise<NextRoot> {
+  const { signer, authority } = options
+  const next = buildNextPayload(previous, { ...options, key: signer.publicKey })
+  const signature = await signer.sign(next.payloadBytes)
+  return sealNextRoot(next, { key: signer.publicKey, signature }, authority)
+}
+
+/**
+ * The payload that follows `previous`, or the first one: for a key that is elsewhere. The same arguments give the same bytes.
+ * @throws as {@link signNextRoot}.
+ */
+export function buildNextPayload(previous: Published | null, options: NextPayloadOptions): NextPayload {
   checkOptions(previous, options)
   const { frontier, completed } =
     previous === null
@@ -85,14 +115,35 @@ export async function signNextRoot(previous: Published | null, options: NextRoot
   const whole = payloadOf(previous, options, historyRoot(frontier), recent)
   checkPayload(previous, whole, options)
   const payload = fitPayload(whole)
-  const signed = await signPayload(payload, options)
-  const published = { signed, history: frontier, recentRoots: recentRoots.slice(0, payload.recent.length) }
-  return { published, completed }
+  return {
+    payload,
+    payloadBytes: encodePayload(payload),
+    history: frontier,
+    recentRoots: recentRoots.slice(0, payload.recent.length),
+    completed,
+  }
+}
+
+/**
+ * The signed root of a payload and its signature. Reads its own bytes as a stranger would: what does not verify here would be
+ * refused everywhere.
+ * @throws {CoppiceError} `PUBLISH_REFUSED`.
+ */
+export function sealNextRoot(next: NextPayload, pair: RootSignature, authority: Authority): NextRoot {
+  const { payloadBytes, history, recentRoots, completed } = next
+  if (pair.signature.length !== SIGNATURE_BYTES) {
+    throw refuse('signature', `signature: expected ${SIGNATURE_BYTES} bytes, got ${pair.signature.length}`)
+  }
+  const signed = decodeSignedRoot(encodeSignedRoot(payloadBytes, [pair]))
+  if (signed.state !== 'known') throw refuse('extensions', 'extensions: expected known ones')
+  const problem = verifySignedRoot(signed, authority)
+  if (problem !== undefined) throw refuse(problem, `${problem}: expected one that readers accept`)
+  return { published: { signed, history, recentRoots }, completed }
 }
 
 function payloadOf(
   previous: Published | null,
-  options: NextRootOptions,
+  options: NextPayloadOptions,
   history: Uint8Array,
   recent: readonly RecentRoot[],
 ): RootPayload {
@@ -147,13 +198,13 @@ function recentOf(previous: Published | null, root: Link): { recent: RecentRoot[
   }
 }
 
-function grantOf(previous: Published | null, options: NextRootOptions): Uint8Array | null {
+function grantOf(previous: Published | null, options: NextPayloadOptions): Uint8Array | null {
   if (options.grant !== undefined) return options.grant
   const before = previous?.signed.payload
   return before !== undefined && (options.epoch ?? before.epoch) === before.epoch ? before.grant : null
 }
 
-function extensionsOf({ message, merged = [] }: NextRootOptions): Extension[] {
+function extensionsOf({ message, merged = [] }: NextPayloadOptions): Extension[] {
   const extensions: Extension[] = []
   if (message !== undefined) extensions.push({ id: MESSAGE_EXTENSION, bytes: encodeMessage(message) })
   if (merged.length > MERGED_MAX) throw new RangeError(`merged: expected at most ${MERGED_MAX}, got ${merged.length}`)
@@ -167,45 +218,49 @@ function encodeMessage(message: string): Uint8Array {
   throw new RangeError(`message: expected at most ${MESSAGE_BYTES_MAX} bytes of UTF-8, got ${bytes.length}`)
 }
 
-function checkOptions(previous: Published | null, { name, tree, now }: NextRootOptions): void {
+function checkOptions(previous: Published | null, { name, tree, now }: NextPayloadOptions): void {
   if (!isDatabaseName(name)) throw new RangeError(`name: expected ${NAME_RULE}`)
   if (!Number.isSafeInteger(now) || now < 0) throw new RangeError(`now: expected whole seconds, got ${now}`)
   if (!isLink(tree.root) || linkCodec(tree.root) !== CODEC_DAG_CBOR)
     throw new RangeError('tree: expected the link of a node')
   if (previous === null) return
   if (!isOneState(previous)) throw corruptPublished('expected the history of the signed root', 0)
-  if (previous.signed.payload.name !== name) throw refuse(`name: expected ${previous.signed.payload.name}, got ${name}`)
+  if (previous.signed.payload.name !== name)
+    throw refuse('name', `name: expected ${previous.signed.payload.name}, got ${name}`)
 }
 
 /** The rules between a payload and the one before it, and those about who may sign it. */
-function checkPayload(previous: Published | null, payload: RootPayload, { signer, authority }: NextRootOptions): void {
+function checkPayload(previous: Published | null, payload: RootPayload, { key, authority }: NextPayloadOptions): void {
   const { epoch, issued, expires } = payload
   const before = previous?.signed
   const beforeEpoch = before?.payload.epoch ?? 0
   if (!(epoch >= beforeEpoch && epoch <= EPOCH_MAX))
     throw new RangeError(`epoch: expected ${beforeEpoch}..${EPOCH_MAX}, got ${epoch}`)
-  if (payload.sequence > SEQUENCE_MAX) throw refuse('sequence: expected room for another one')
+  if (payload.sequence > SEQUENCE_MAX) throw refuse('sequence', 'sequence: expected room for another one')
   if (expires !== null && expires <= issued) throw new RangeError(`expires: expected after ${issued}, got ${expires}`)
-  if (payload.resolves.length > 0 && epoch === beforeEpoch) throw refuse('resolves: expected a new epoch')
-  if (before !== undefined && epoch === beforeEpoch && !equalBytes(before.key, signer.publicKey)) {
-    throw refuse('signer: expected the one that signs this epoch; another key needs a new epoch')
+  if (payload.resolves.length > 0 && epoch === beforeEpoch) throw refuse('resolves', 'resolves: expected a new epoch')
+  if (before !== undefined && epoch === beforeEpoch && !equalBytes(before.key, key)) {
+    const expected = `${formatAuthor(before.key)}, which signs epoch ${epoch}`
+    throw refuse('signer', `signer: expected ${expected}, got ${formatAuthor(key)}; another key needs a new epoch`)
   }
-  const entitled = payload.grant === null ? authorityKeyAt(authority, epoch) : decodeGrant(payload.grant).signer
-  if (!equalBytes(entitled, signer.publicKey))
-    throw refuse('signer: expected the key that may sign this epoch, got another')
+  const authorityKey = authorityKeyAt(authority, epoch)
+  const grant = payload.grant === null ? null : decodeGrant(payload.grant)
+  const entitled = grant?.signer ?? authorityKey
+  if (!equalBytes(entitled, key)) {
+    const expected = `${formatAuthor(entitled)}, ${describeRight(authority, epoch, grant)}`
+    throw refuse('signer', `signer: expected ${expected}, got ${formatAuthor(key)}`)
+  }
+  const problem = grant === null ? undefined : findGrantProblem(grant, payload, authorityKey)
+  if (grant === null || problem === undefined) return
+  throw refuse(`grant-${problem}`, `grant of the signer: ${describeGrantProblem(problem, grant, payload)}`)
 }
 
-/** Signs, then reads its own bytes as a stranger would: what does not verify here would be refused everywhere. */
-async function signPayload(payload: RootPayload, { signer, authority }: NextRootOptions): Promise<SignedRoot> {
-  const payloadBytes = encodePayload(payload)
-  const signature = await signer.sign(payloadBytes)
-  const signed = decodeSignedRoot(encodeSignedRoot(payloadBytes, [{ key: signer.publicKey, signature }]))
-  if (signed.state !== 'known') throw refuse('extensions: expected known ones')
-  const problem = verifySignedRoot(signed, authority)
-  if (problem !== undefined) throw refuse(`${problem}: expected one that readers accept`)
-  return signed
+function describeRight(authority: Authority, epoch: number, grant: Grant | null): string {
+  if (grant !== null) return `the key that epoch ${epoch} is granted to`
+  const isRotated = !equalBytes(authorityKeyAt(authority, epoch), authority.author)
+  return `the ${isRotated ? "author's new key by a rotation" : 'author key'}, which has the authority of epoch ${epoch}`
 }
 
-function refuse(message: string): CoppiceError {
-  return new CoppiceError('PUBLISH_REFUSED', message)
+function refuse(reason: string, message: string): CoppiceError {
+  return new CoppiceError('PUBLISH_REFUSED', message, { details: { reason } })
 }

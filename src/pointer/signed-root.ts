@@ -9,7 +9,8 @@ import { CODEC_DAG_CBOR, linkTo, type Block, type Link } from '../link.ts'
 import { authorityKeyAt, type Authority } from './authority.ts'
 import { cborArray, cborBytes, cborLink, CborReader } from './cbor.ts'
 import { PUBLIC_KEY_BYTES, SIGNATURE_BYTES, verifySignature } from './ed25519.ts'
-import { decodeGrant, verifyGrant, type Grant } from './grant.ts'
+import { findGrantProblem } from './entitlement.ts'
+import { decodeGrant, type Grant } from './grant.ts'
 import { isCoppiceError } from '../errors.ts'
 import {
   payloadMessage,
@@ -117,34 +118,32 @@ export function verifySignedRoot(root: AnySignedRoot, authority: Authority): Sig
   if (root.state === 'newer-format') return verifyNewer(root, authorityKey)
   const expected = root.grant === null ? authorityKey : root.grant.signer
   if (!equalBytes(root.key, expected)) return 'signer'
-  if (root.grant !== null && !grantHolds(root.grant, root.payload, authorityKey)) return 'grant'
+  if (root.grant !== null && findGrantProblem(root.grant, root.payload, authorityKey) !== undefined) return 'grant'
   return root.signatures.every((pair) => verifyPair(root, pair)) ? undefined : 'signature'
+}
+
+/** As {@link verifySignedRoot}, also for a root that was valid before a rotation took the authority over its epoch: the past stays the author's. */
+export function verifyPastRoot(root: AnySignedRoot, { author, rotations }: Authority): SignedRootProblem | undefined {
+  const problem = verifySignedRoot(root, { author, rotations })
+  if (problem === undefined) return undefined
+  for (let known = rotations.slice(0, -1); known.length < rotations.length; known = known.slice(0, -1)) {
+    if (verifySignedRoot(root, { author, rotations: known }) === undefined) return undefined
+    if (known.length === 0) break
+  }
+  return problem
 }
 
 /** As far as later formats keep to what record.md asks of them: one entitled signature is enough to say "upgrade". */
 function verifyNewer(root: NewerSignedRoot, authorityKey: Uint8Array): SignedRootProblem | undefined {
   const granted =
-    root.grant !== null && grantHolds(root.grant, root.payload, authorityKey) ? root.grant.signer : undefined
+    root.grant !== null && findGrantProblem(root.grant, root.payload, authorityKey) === undefined
+      ? root.grant.signer
+      : undefined
   const entitled = root.signatures.filter(
     ({ key }) => equalBytes(key, authorityKey) || (granted !== undefined && equalBytes(key, granted)),
   )
   if (entitled.length === 0) return 'signer'
   return entitled.slice(0, 2).some((pair) => verifyPair(root, pair)) ? undefined : 'signature'
-}
-
-function grantHolds(
-  grant: Grant,
-  payload: PayloadPrefix & { readonly issued?: number },
-  authorityKey: Uint8Array,
-): boolean {
-  return (
-    equalBytes(grant.author, payload.author) &&
-    grant.name === payload.name &&
-    grant.epoch === payload.epoch &&
-    grant.firstSequence <= payload.sequence &&
-    (grant.expires === null || payload.issued === undefined || payload.issued < grant.expires) &&
-    verifyGrant(authorityKey, grant)
-  )
 }
 
 function verifyPair(root: AnySignedRoot, pair: RootSignature): boolean {

@@ -3,14 +3,15 @@ export { type Channel, type ChannelDialer, type ChannelHandler, serveChannel } f
 export type { FetchOptions, FetchTarget } from './fetching/fetch-options.ts'
 export { fetchTree } from './fetching/fetch-tree.ts'
 export { type Packing, packings } from '../packings.ts'
-export { PROTOCOL_VERSION, REQUEST_FRAME_BYTES_MAX } from './limits.ts'
+export { PAYLOADS_MAX, PROTOCOL_VERSION, REQUEST_FRAME_BYTES_MAX } from './limits.ts'
 export {
   createChannelPair,
   type ChannelPairOptions,
   createMemoryDialer,
   type MemoryDialerOptions,
 } from './memory-channel.ts'
-export type { RootId } from './wire/index.ts'
+export type { PayloadName, RootId } from './wire/index.ts'
+export type { ServedHistory } from './serving/history.ts'
 export { type OpenedSessions, type OpenOptions, openSessions } from './peers/open-sessions.ts'
 export type { NewestRoot, ProviderOptions } from './serving/provider.ts'
 export { PeerExchange, type PeerExchangeOptions, type Vouch, type VouchedAddress } from './serving/peers.ts'
@@ -31,6 +32,8 @@ export type {
   Blocks,
   Fault,
   HelloOptions,
+  LinkFound,
+  LinkQuestion,
   PatchPage,
   PatchQuestion,
   PeerDialer,

@@ -9,6 +9,8 @@ export const PROTOCOL_VERSION = 1
 export const REQUEST_FRAME_BYTES_MAX: number = 16 * 1024
 /** A signed root has at most 996 bytes (record.md, 1); the rest is room for later versions. */
 export const SIGNED_ROOT_BYTES_MAX = 2048
+/** Signed roots asked for by name at once: those that one root names as recent, and as the tips of a fork, and as many again. */
+export const PAYLOADS_MAX = 16
 export const NAME_CHARS_MAX = 48
 /** Answers with less data are sent as they are: it is not worth the work. */
 export const PACK_BYTES_MIN = 1024

@@ -12,7 +12,7 @@ import { inDirectory } from '../support/temporary-directory.ts'
 const test = suite('cli/history')
 
 const STATUS_KEYS =
-  'kind name author address root entries bytes levels sequence published unpublished unpublishedMerges newest freshness canPublish problems forkedFrom peers knownPeers collections metadata'
+  'kind name author address root entries bytes levels sequence published unpublished unpublishedMerges newest freshness prepared canPublish problems forkedFrom peers knownPeers collections metadata'
 
 /** Two published states and one change on top; gives the three roots. */
 async function prepare(cwd: string): Promise<[string, string, string]> {

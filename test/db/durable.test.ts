@@ -90,7 +90,7 @@ test('a publish that is refused or stopped leaves no record of its root: the dra
   assert.is((await failureOf(db.publish({ message: 'x'.repeat(161) }))).code, 'USAGE')
   assert.is(store.getComplete(root), undefined)
   const signer = { publicKey: db.author, sign: () => new Uint8Array(64) }
-  const broken = await Database.load(store, { ...surroundings, signer, isWritable: true })
+  const broken = await Database.load(store, { ...surroundings, signers: [signer], isWritable: true })
   assert.is((await failureOf(broken.publish())).code, 'PUBLISH_REFUSED')
   assert.is(store.getComplete(root), undefined)
   await db.publish()

@@ -5,11 +5,9 @@ import * as assert from 'uvu/assert'
 import { bytesToHex, concatBytes } from '../../src/bytes.ts'
 import { isCoppiceError } from '../../src/errors.ts'
 import {
-  appendHistory,
   checkConsistency,
   checkInclusion,
   decodeFrontier,
-  EMPTY_FRONTIER,
   EMPTY_HISTORY,
   encodeFrontier,
   historyLeaf,
@@ -17,11 +15,10 @@ import {
   isFrontierOf,
   proveConsistency,
   proveInclusion,
-  type Frontier,
-  type Subtree,
 } from '../../src/pointer/index.ts'
 import { sha256 } from '../../src/sha256.ts'
 import { hex } from '../support/hex.ts'
+import { History } from '../support/histories.ts'
 import { assertProperty } from '../support/property.ts'
 import { RECORD_VECTORS } from '../support/record-vectors.ts'
 import { throwsType } from '../support/throws.ts'
@@ -38,44 +35,6 @@ function referenceHash(leaves: readonly Uint8Array[]): Uint8Array {
   return sha256(
     concatBytes(Uint8Array.of(1), referenceHash(leaves.slice(0, split)), referenceHash(leaves.slice(split))),
   )
-}
-
-/** A history of `size` leaves: frontiers of each size, and a reader of subtree hashes that counts what it is asked for. */
-class History {
-  readonly leaves: Uint8Array[] = []
-  readonly frontiers: Frontier[] = [EMPTY_FRONTIER]
-  readonly #hashes = new Map<string, Uint8Array>()
-  reads = 0
-
-  constructor(leaves: readonly Uint8Array[]) {
-    for (const leaf of leaves) this.append(leaf)
-  }
-
-  append(leaf: Uint8Array): void {
-    const { frontier, completed } = appendHistory(this.frontier(this.leaves.length), leaf)
-    for (const { level, index, hash } of completed) this.#hashes.set(`${level}/${index}`, hash)
-    this.leaves.push(leaf)
-    this.frontiers.push(frontier)
-  }
-
-  frontier(size: number): Frontier {
-    const frontier = this.frontiers[size]
-    if (frontier === undefined) throw new RangeError(`expected a frontier of ${size}`)
-    return frontier
-  }
-
-  root(size: number): Uint8Array {
-    return historyRoot(this.frontier(size))
-  }
-
-  read = (subtrees: readonly Subtree[]): Uint8Array[] => {
-    this.reads += subtrees.length
-    return subtrees.map(({ level, index }) => {
-      const hash = this.#hashes.get(`${level}/${index}`)
-      if (hash === undefined) throw new RangeError(`expected ${level}/${index}`)
-      return hash
-    })
-  }
 }
 
 const numbered = (size: number): Uint8Array[] =>

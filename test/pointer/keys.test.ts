@@ -4,7 +4,14 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { bytesToHex } from '../../src/bytes.ts'
 import { isCoppiceError } from '../../src/errors.ts'
-import { createSigner, decodeKeyFile, encodeKeyFile, verifySignature, type KeyRole } from '../../src/pointer/index.ts'
+import {
+  createSigner,
+  decodeKeyFile,
+  encodeKeyFile,
+  keyRoleOf,
+  verifySignature,
+  type KeyRole,
+} from '../../src/pointer/index.ts'
 import { throwsType } from '../support/throws.ts'
 
 const test = suite('pointer/keys')
@@ -92,6 +99,32 @@ test('any damage is found, and no error holds any of the line', () => {
       assert.not.match(`${error.message} ${JSON.stringify(error.details)}`, /[0-9a-f]{8}/)
     }
   }
+})
+
+test('keys of other programs are named as what they are, and not quoted', () => {
+  const body = 'b3BlbnNzaC1rZXktdjEAAAAABG5vbmU'
+  const files: readonly [text: string, name: RegExp][] = [
+    [`-----BEGIN AGE ENCRYPTED FILE-----\n${body}\n`, /age file; coppice key import/],
+    [`age-encryption.org/v1\n-> scrypt ${body} 18\n`, /age file; coppice key import/],
+    [`-----BEGIN OPENSSH PRIVATE KEY-----\n${body}\n`, /OpenSSH/],
+    [`-----BEGIN PRIVATE KEY-----\n${body}\n`, /PEM/],
+    [`# created: 2026\n# public key: age1\nAGE-SECRET-KEY-1${body}\n`, /age identity/],
+    [`{"kty":"OKP","d":"${body}"}`, /JSON/],
+    [`coppice-grant/1 u${body}\n`, /another kind/],
+  ]
+  for (const [text, name] of files) {
+    for (const decode of [() => decodeKeyFile(text, 'author'), () => keyRoleOf(text)]) {
+      assert.throws(
+        decode,
+        (error: unknown) =>
+          isCoppiceError(error, 'KEY_FILE_INVALID') &&
+          error.details['reason'] === 'foreign' &&
+          name.test(error.message) &&
+          !error.message.includes(body.slice(0, 6)),
+      )
+    }
+  }
+  assert.is(keyRoleOf(encodeKeyFile('signer', SEED)), 'signer')
 })
 
 test('a file of a newer version says so', () => {

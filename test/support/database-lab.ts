@@ -27,6 +27,8 @@ interface OpenOptions {
   readonly clock?: Clock
   readonly isWritable?: boolean
   readonly network?: Dialing
+  /** Instead of the key of `label`. */
+  readonly signers?: readonly Signer[]
 }
 
 /** A new database over `store`, as directories have one, with a key of its own from `label`. */
@@ -43,7 +45,7 @@ export async function createDatabase(
 export function openDatabase(store: Store, options: OpenOptions = {}): Promise<Database> {
   const { label = 'author', ...given } = options
   const defaults = { clock: surroundings.clock, random: seededRandom(1), isWritable: true }
-  return Database.load(store, { ...defaults, signer: signerOf(label), ...given })
+  return Database.load(store, { ...defaults, signers: [signerOf(label)], ...given })
 }
 
 export function signerOf(label: string): Signer {

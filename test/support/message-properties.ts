@@ -32,6 +32,12 @@ const signedRoot = bytes(1, 996)
 const links = fc.array(link, { minLength: 1, maxLength: 40 })
 const budget = fc.integer({ min: 1, max: 1024 * 1024 })
 const address = fc.stringMatching(/^[\x21-\x7e]{1,80}$/)
+const hash = bytes(32, 32)
+const sequence = fc.integer({ min: 1, max: 2 ** 40 - 1 })
+const getLink = fc
+  .record({ id, older: fc.option(sequence), newer: sequence, history: hash })
+  .filter(({ older, newer }) => older === null || older < newer)
+  .map((fields) => ({ type: 'get link' as const, ...fields }))
 const outOfLine = fc.record({
   link: bytes(0, 8).map((seed) => linkTo(CODEC_RAW, seed)),
   size: fc.integer({ min: 1025, max: 1024 * 1024 }),
@@ -75,6 +81,12 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   fc.record({ type: fc.constant('get have' as const), id, root: node, links }),
   fc.record({ type: fc.constant('get peers' as const), id, addresses: fc.array(address, { maxLength: 8 }) }),
   fc.record({ type: fc.constant('tell' as const), signedRoot }),
+  getLink,
+  fc.record({
+    type: fc.constant('get payloads' as const),
+    id,
+    names: fc.array(fc.record({ sequence, link: node }), { minLength: 1, maxLength: 16 }),
+  }),
 )
 const answer: fc.Arbitrary<Answer> = fc.oneof(
   fc.record({ type: fc.constant('root' as const), id, signedRoot: fc.option(signedRoot) }),
@@ -87,6 +99,17 @@ const answer: fc.Arbitrary<Answer> = fc.oneof(
   patch,
   fc.record({ type: fc.constant('have' as const), id, has: fc.array(fc.boolean(), { minLength: 1, maxLength: 256 }) }),
   fc.record({ type: fc.constant('peers' as const), id, addresses: fc.array(address, { maxLength: 32 }) }),
+  fc.record({
+    type: fc.constant('link' as const),
+    id,
+    proof: fc.option(bytes(1, 200)),
+    frontier: fc.array(hash, { maxLength: 40 }),
+  }),
+  fc.record({
+    type: fc.constant('payloads' as const),
+    id,
+    signedRoots: fc.array(fc.option(signedRoot), { minLength: 1, maxLength: 16 }),
+  }),
   fc.record({ type: fc.constant('refusal' as const), id, reason: fc.constantFrom(...REASONS) }),
 )
 const hello = fc.record({

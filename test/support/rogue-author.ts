@@ -1,5 +1,6 @@
 /** An author who signs whatever it likes, and peers that show it: trees that are none, two roots of one sequence, old roots. */
 import type { Clock } from '../../src/clock.ts'
+import { answerLink, historyMeta } from '../../src/db/roots/history.ts'
 import { CODEC_DAG_CBOR, linkTo, type Link } from '../../src/link.ts'
 import {
   type Authority,
@@ -13,7 +14,7 @@ import {
 } from '../../src/pointer/index.ts'
 import { buildTree, type Put } from '../../src/prolly/index.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
-import { type ChannelHandler, type NewestRoot, ProviderSet } from '../../src/sync/index.ts'
+import { type ChannelHandler, type NewestRoot, ProviderSet, type ServedHistory } from '../../src/sync/index.ts'
 import { signerOf } from './database-lab.ts'
 
 interface Block {
@@ -29,6 +30,7 @@ export class RogueAuthor {
   readonly store: MemoryStore = new MemoryStore()
   published: Published | null = null
   readonly #clock: Clock
+  readonly #subtrees = new Map<string, Uint8Array>()
 
   constructor(clock: Clock, label = 'rogue', name = 'cities') {
     this.#clock = clock
@@ -45,6 +47,7 @@ export class RogueAuthor {
   fork(): RogueAuthor {
     const other = new RogueAuthor(this.#clock, 'unused', this.name)
     Object.assign(other, { signer: this.signer, authority: this.authority, published: this.published })
+    for (const [name, hash] of this.#subtrees) other.#subtrees.set(name, hash)
     return other
   }
 
@@ -65,7 +68,9 @@ export class RogueAuthor {
   async sign(tree: TreeTotals, options: Partial<NextRootOptions> = {}): Promise<SignedRoot> {
     const { authority, name, signer } = this
     const now = Math.floor(this.#clock.now() / 1000)
-    const { published } = await signNextRoot(this.published, { authority, name, signer, tree, now, ...options })
+    const next = { authority, name, signer, tree, now, ...options }
+    const { published, completed } = await signNextRoot(this.published, next)
+    for (const [of, hash] of historyMeta(completed)) this.#subtrees.set(of, hash)
     this.published = published
     return published.signed
   }
@@ -79,14 +84,19 @@ export class RogueAuthor {
     await this.store.write({ blocks: held, complete })
   }
 
-  /** A peer whose newest root is this one, or that of `shown` when it is asked. */
-  showing(shown: SignedRoot | (() => SignedRoot | undefined)): ChannelHandler {
+  /** What it knows of its own history, as an honest peer tells it. */
+  get history(): ServedHistory {
+    return { link: (question) => answerLink((name) => this.#subtrees.get(name), question) }
+  }
+
+  /** A peer whose newest root is this one, or that of `shown` when it is asked, and that knows nothing of the history unless it is given. */
+  showing(shown: SignedRoot | (() => SignedRoot | undefined), history: ServedHistory = {}): ChannelHandler {
     return this.#serving(() => {
       const root = typeof shown === 'function' ? shown() : shown
       if (root === undefined) return undefined
       const { epoch, sequence } = root.payload
       return { signedRoot: root.bytes, id: { payload: root.link, epoch, sequence } }
-    })
+    }, history)
   }
 
   /** A peer that shows any bytes for this database's newest root, and claims that they are above all others. */
@@ -97,10 +107,10 @@ export class RogueAuthor {
     })
   }
 
-  #serving(newest: () => NewestRoot | undefined): ChannelHandler {
+  #serving(newest: () => NewestRoot | undefined, history: ServedHistory = {}): ChannelHandler {
     const set = new ProviderSet({ clock: this.#clock })
     const changed = (signal: AbortSignal): Promise<void> => this.#clock.sleep(1000, signal)
-    set.add({ author: this.author, name: this.name, store: this.store, newest, changed })
+    set.add({ author: this.author, name: this.name, store: this.store, newest, changed, history })
     return set.handle
   }
 }

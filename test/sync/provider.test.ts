@@ -71,6 +71,17 @@ test('the welcome says same, newest or empty', async () => {
   assert.is((await bench.session(rootId(3, utf8('fork 3')))).status, 'newest')
 })
 
+test('who keeps no history refuses questions about it, and the session goes on', async () => {
+  const bench = new Bench()
+  bench.publish(3)
+  const session = await bench.session()
+  const history = new Uint8Array(32)
+  assert.is(await session.getLink({ older: 1, newer: 3, history }), 'gone')
+  assert.is(await session.getPayloads([{ sequence: 3, link: rootId(3, utf8('root 3')).payload }]), 'gone')
+  assert.equal(await session.getRoot(null, 0), utf8('root 3'))
+  assert.ok(session.isOpen)
+})
+
 test('a hello of a later version is answered with ours', async () => {
   const { channel } = new Bench().dial()
   await channel.send(Uint8Array.from([0x87, 0x00, 0x02, 0xa0, 0xf5, 0xf6, 0x01, 0x01]))

@@ -13,21 +13,27 @@ import { closing } from '../open.ts'
 interface InitOptions extends JsonOption {
   readonly name?: string
   readonly meta?: string
+  readonly author?: string
 }
 
 export function addInit(program: Command, cli: Cli): void {
   addCommand(program, {
     name: 'init',
-    summary: 'make a new, empty database with a new author key',
+    summary: 'make a new, empty database, with a new author key unless --author names one',
     notes:
       'The name stays for ever, with the author key in DIR/author.key: keep a copy of that file, and show it to nobody.\n' +
       `It is ${NAME_RULE};\nwithout --name it is made from the last part of DIR.\n` +
       'A metadata FILE is a JSON object: title, description, licenses, sources, homepage and whatever else.',
-    examples: ['init cities', 'init data/cities --name world-cities --meta about.json'],
+    examples: [
+      'init cities',
+      'init data/cities --name world-cities --meta about.json',
+      'init cities --author k51qzi5uqu5dl2hn1...',
+    ],
   })
     .argument('<DIR>', 'an absent or empty directory')
     .option('--name <NAME>', 'name of the database (default: made from the last part of DIR)', parseName)
     .option('--meta <FILE>', 'metadata document, JSON; - reads standard input')
+    .option('--author <KEY>', 'public key of the author, k51..., whose key file is on another machine')
     .option(...JSON_OPTION)
     .action((dir: string, options: InitOptions) => init(cli, dir, options))
 }
@@ -36,10 +42,11 @@ async function init(cli: Cli, dir: string, options: InitOptions): Promise<void> 
   const name = options.name ?? nameOf(dir)
   const metadata = options.meta === undefined ? undefined : await readMetadataFile(cli, options.meta)
   const { Database } = await import('../../index.ts')
-  const db = await Database.create(dir, { name })
+  const { formatAuthor, parseAuthor } = await import('../../pointer/index.ts')
+  const author = options.author === undefined ? undefined : parseAuthor(options.author)
+  const db = await Database.create(dir, { name, author })
   await closing(db, async () => {
     if (metadata !== undefined) await db.setMetadata(metadata, { signal: cli.signal })
-    const { formatAuthor } = await import('../../pointer/index.ts')
     const { root } = await db.snapshot()
     if (options.json === true) {
       await cli.out.json({ kind: 'author', name, author: formatAuthor(db.author), address: db.address, root })

@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { CoppiceError } from '../../errors.ts'
 import { formatLink } from '../../link.ts'
+import type { Database, PublishReport } from '../../db/index.ts'
 import type { SignedRoot } from '../../pointer/index.ts'
 import { parseDuration } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
@@ -15,6 +16,12 @@ interface PublishCommandOptions extends JsonOption {
   readonly meta?: string
   readonly expires?: number
   readonly renew?: true
+  readonly grant?: string
+  readonly rotations?: string
+  readonly newEpoch?: true
+  readonly unsigned?: string
+  readonly signed?: string
+  readonly replacePrepared?: true
 }
 
 export function addPublish(program: Command, cli: Cli): void {
@@ -24,51 +31,131 @@ export function addPublish(program: Command, cli: Cli): void {
     notes: `
 A state that is published already is not signed again, unless --renew asks for it: to promise freshness
 anew, publish with --expires 30d --renew before the last promise ends. A root without --expires promises
-nothing, whatever the one before it did.`,
-    examples: ['publish cities -m "release 2026-01"', 'publish cities --meta about.json --expires 30d'],
+nothing, whatever the one before it did.
+
+Where the key is on another machine, --unsigned writes what is to be signed, coppice key sign signs it there,
+and --signed publishes it as it was prepared, whatever the working state is by then.`,
+    examples: [
+      'publish cities -m "release 2026-01"',
+      'publish cities --meta about.json --expires 30d',
+      'publish cities --grant cities.grant',
+      'publish cities --unsigned next.unsigned',
+      'publish cities --signed next.signed',
+    ],
   })
     .argument('<DIR>', 'the database')
     .option('-m, --message <TEXT>', 'the release message, at most 160 bytes')
     .option('--meta <FILE>', 'metadata document to set first, JSON; - reads standard input')
     .option('--expires <TIME>', 'promise a newer root within 12h, 30d, 8w', parseDuration('--expires'))
     .option('--renew', 'sign a state anew that is published already')
+    .option('--grant <FILE>', 'sign with DIR/signer.key under this grant, from now on')
+    .option('--rotations <FILE>', 'adopt these rotations of the author first')
+    .option('--new-epoch', 'begin a new epoch, signed by the authority itself: revokes the signer of the one before')
+    .option('--unsigned <FILE>', 'write what is to be signed, and sign nothing')
+    .option('--signed <FILE>', 'publish what was prepared by --unsigned, and signed elsewhere')
+    .option('--replace-prepared', 'instead of a root that was prepared, and that nobody signed or will sign')
     .option(...JSON_OPTION)
     .action((dir: string, options: PublishCommandOptions) => publish(cli, dir, options))
 }
 
 async function publish(cli: Cli, dir: string, options: PublishCommandOptions): Promise<void> {
+  if (options.signed !== undefined) return await publishSigned(cli, dir, options.signed, options)
   const { signal } = cli
-  const { requireAuthorKey } = await import('../author-key.ts')
+  const { readStatement } = await import('../statement-files.ts')
   // An empty one is none.
   const message = options.message ? await checkMessage(options.message) : undefined
   const metadata = options.meta === undefined ? undefined : await readMetadataFile(cli, options.meta)
-  await writing(dir, async (db) => {
-    await requireAuthorKey(dir, db)
+  const grant = options.grant === undefined ? undefined : await readStatement(cli, options.grant, 'grant')
+  const rotations =
+    options.rotations === undefined ? undefined : await readStatement(cli, options.rotations, 'rotations')
+  // Told when the database is closed: whoever reads it through a pipe may complete it at once.
+  const unsigned = await writing(dir, async (db) => {
+    if (rotations !== undefined) await adopt(cli, db, rotations, options)
+    if (options.unsigned === undefined) await checkKey(dir, db, grant, options)
     const before = await db.published()
     if (metadata !== undefined) await db.setMetadata(metadata, { signal })
-    const { signedRoot, isNew } = await db.publish({
+    const wanted = {
       message,
       expiresInSeconds: options.expires,
       renew: options.renew === true,
+      grant,
+      newEpoch: options.newEpoch === true,
+      replacePrepared: options.replacePrepared === true,
       signal,
-    })
-    const { sequence, root, entries, bytes, issued, expires } = signedRoot.payload
-    if (options.json === true) {
-      await cli.out.json({ isNew, sequence, root: formatLink(root), entries, bytes, issued, expires })
-      return
     }
-    if (!isNew) {
-      await cli.out.line(`unchanged since @${sequence} ${formatLink(root)}: ${describeUnchanged(options)}`)
-      return
-    }
-    await cli.out.line(`published @${sequence} ${formatLink(root)}`)
-    const until = expires === null ? '' : `, promised until ${renderTime(expires)}`
-    await cli.out.line(`${renderCounted(entries, 'entry', 'entries')}, ${renderBytes(bytes)}${until}`)
-    if (expires === null && before?.payload.expires) await cli.out.line(describeEndedPromise(before))
+    const prepared = options.unsigned === undefined ? undefined : await db.preparePublish(wanted)
+    if (prepared !== undefined) return prepared
+    const isNothing = options.unsigned !== undefined && before !== undefined
+    const report = isNothing ? { signedRoot: before, isNew: false } : await db.publish(wanted)
+    await tell(cli, report, before, options)
+  })
+  if (unsigned === undefined || options.unsigned === undefined) return
+  const { tellPrepared } = await import('../prepared-root.ts')
+  await tellPrepared(cli, unsigned, options.unsigned, options.json === true)
+}
+
+async function publishSigned(cli: Cli, dir: string, file: string, options: PublishCommandOptions): Promise<void> {
+  const { json: _json, signed: _signed, ...others } = options
+  const [other] = Object.keys(others)
+  if (other !== undefined) {
+    const name = other.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    throw new CoppiceError('USAGE', `--${name}: expected none with --signed, which publishes what was prepared`)
+  }
+  const { readStatement } = await import('../statement-files.ts')
+  const bytes = await readStatement(cli, file, 'signed-root')
+  await writing(dir, async (db) => {
+    const before = await db.published()
+    await tell(cli, await db.completePublish(bytes, { signal: cli.signal }), before, options)
   })
 }
 
-function describeUnchanged({ message, expires }: PublishCommandOptions): string {
+async function checkKey(
+  dir: string,
+  db: Database,
+  grantBytes: Uint8Array | undefined,
+  { newEpoch }: PublishCommandOptions,
+): Promise<void> {
+  const { requireKey } = await import('../signing-keys.ts')
+  const { decodeGrant } = await import('../../pointer/index.ts')
+  const grant = grantBytes === undefined ? undefined : decodeGrant(grantBytes)
+  await requireKey(dir, db, { grant, newEpoch: newEpoch === true })
+}
+
+async function adopt(cli: Cli, db: Database, rotations: Uint8Array, { json }: PublishCommandOptions): Promise<void> {
+  const added = await db.adoptRotations(rotations, { signal: cli.signal })
+  if (added > 0 && json !== true) cli.note(`adopted ${renderCounted(added, 'rotation')}`)
+}
+
+async function tell(
+  cli: Cli,
+  { signedRoot, isNew }: PublishReport,
+  before: SignedRoot | undefined,
+  options: PublishCommandOptions,
+): Promise<void> {
+  const { epoch, sequence, root, entries, bytes, issued, expires } = signedRoot.payload
+  if (options.json === true) {
+    await cli.out.json({ isNew, epoch, sequence, root: formatLink(root), entries, bytes, issued, expires })
+    return
+  }
+  if (!isNew) {
+    const { tellerBeside } = await import('../statement-files.ts')
+    // Where standard output was to be what is signed, nothing comes out.
+    await tellerBeside(cli, options.unsigned ?? '', false).line(
+      `unchanged since @${sequence} ${formatLink(root)}: ${describeUnchanged(options)}`,
+    )
+    return
+  }
+  await cli.out.line(`published @${sequence} ${formatLink(root)}`)
+  const { expiryOf } = await import('../../pointer/index.ts')
+  const end = expires === null ? null : expiryOf(signedRoot)
+  const byGrant = end === expires ? '' : ', when the grant of its signer ends'
+  const until = end === null ? '' : `, promised until ${renderTime(end)}${byGrant}`
+  await cli.out.line(`${renderCounted(entries, 'entry', 'entries')}, ${renderBytes(bytes)}${until}`)
+  if (expires === null && before?.payload.expires) await cli.out.line(describeEndedPromise(before))
+}
+
+function describeUnchanged({ message, expires, signed }: PublishCommandOptions): string {
+  if (signed !== undefined) return 'it was published before'
   const unused = [...(message ? ['--message'] : []), ...(expires === undefined ? [] : ['--expires'])]
   return unused.length === 0
     ? 'nothing to publish'

@@ -91,7 +91,10 @@ export async function forkMeta(
   return meta
 }
 
-/** What makes a complete replica a fork in place: what is a replica's goes. */
+/**
+ * What makes a complete replica a fork in place: what is a replica's goes. Hashes of its history stay: where the fork's own do not take their
+ * places, they prove nothing.
+ */
 export async function adoptMeta(
   replica: Handle,
   fork: { readonly author: Uint8Array; readonly name: string; readonly peers: readonly string[] },

@@ -11,6 +11,7 @@ import { PUBLISHED } from '../meta.ts'
 import { rootId } from '../roots/announced.ts'
 import { decodeOwn } from '../roots/signed-log.ts'
 import { readStanding } from '../roots/standing.ts'
+import { servedHistory } from './served-history.ts'
 import type { DatabaseState } from '../state.ts'
 import { ServedWindow, type WindowOptions } from './served-window.ts'
 import { SupersededRoots } from './superseded-roots.ts'
@@ -22,7 +23,7 @@ export interface ProvidingOptions {
 }
 
 /** What a provider needs of a database, and a gateway, which serves by the same window. */
-export interface Providing extends Pick<ProviderOptions, 'author' | 'name' | 'newest' | 'changed'> {
+export interface Providing extends Pick<ProviderOptions, 'author' | 'name' | 'newest' | 'changed' | 'history'> {
   readonly store: Store
   readonly serves: (root: Link) => Promise<boolean>
   /** Whether that block is the root node of a signed tree that is served no more, and part of none that is. */
@@ -40,6 +41,7 @@ export function providerOptions(state: DatabaseState, options: ProvidingOptions 
     author,
     name,
     store,
+    history: servedHistory(state),
     newest: async () => {
       const published = await window.newest()
       const fetching = await rootBeingFetched(state, published)

@@ -145,10 +145,11 @@ export class Pursuit {
 
   /** Judges what the peers show, and gives what is to be fetched first. @throws as {@link run}. */
   async firstGoal(): Promise<Goal> {
-    let floor = await this.#judge.judge(this.#peers.all)
+    const { signal } = this.#options
+    let floor = await this.#judge.judge(this.#peers.all, signal)
     if (!this.#isAnswered(floor) && this.#peers.hasLate) {
-      await this.#peers.connectLate(this.#options.signal)
-      floor = await this.#judge.judge(this.#peers.all)
+      await this.#peers.connectLate(signal)
+      floor = await this.#judge.judge(this.#peers.all, signal)
     }
     const { accepted } = floor
     if (accepted === null || !this.#isAnswered(floor)) throw this.#nothingFound()
@@ -252,7 +253,7 @@ export class Pursuit {
       while (this.#peers.open.length > 0) {
         const waitMs = isNewer ? Math.max(0, this.#patience.mayLeaveAt - clock.now()) : NEWS_WAIT_MS
         await this.#newsWithin(waitMs, over)
-        const { accepted } = await this.#judge.judge(this.#peers.open)
+        const { accepted } = await this.#judge.judge(this.#peers.open, over)
         over.throwIfAborted()
         isNewer = isAbove(accepted, goal.accepted) && this.#patience.targets < TARGETS_MAX
         if (isNewer && clock.now() >= this.#patience.mayLeaveAt)
@@ -284,7 +285,7 @@ export class Pursuit {
     const isLate = isUnserved && this.#peers.hasLate
     if (isLate) await this.#peers.connectLate(signal)
     else if (isUnserved) await this.#peers.refresh(signal)
-    const { accepted } = await this.#judge.judge(this.#peers.open)
+    const { accepted } = await this.#judge.judge(this.#peers.open, signal)
     if (accepted === null || (!isLate && !isAbove(accepted, goal.accepted))) return undefined
     if (isUnserved && !isLate) {
       if (this.#patience.targets >= TARGETS_MAX) return undefined

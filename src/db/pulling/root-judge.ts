@@ -3,13 +3,14 @@
  * disk before anybody uses what it admits. Each root that a session shows is judged once in a pull.
  */
 import { equalBytes } from '../../bytes.ts'
-import { type Acceptance, encodeFloor, type Evidence, type Floor, judgeSignedRoot } from '../../pointer/index.ts'
+import { type Acceptance, encodeFloor, type Evidence, type Floor } from '../../pointer/index.ts'
 import { CoppiceError } from '../../errors.ts'
 import type { Session } from '../../sync/index.ts'
 import { FLOOR } from '../meta.ts'
 import { describeVerdict, type Judgement } from '../roots/judgement.ts'
 import { readAuthority, readFloor } from '../roots/standing.ts'
 import type { DatabaseState } from '../state.ts'
+import { RootLinks } from './root-links.ts'
 
 interface Judged {
   readonly announced: Uint8Array
@@ -38,19 +39,21 @@ export class RootJudge {
    * The floor after all that the sessions show.
    * @throws {CoppiceError} `EQUIVOCATION`; the evidence is on the disk.
    */
-  async judge(sessions: readonly Session[]): Promise<Floor> {
+  async judge(sessions: readonly Session[], signal?: AbortSignal): Promise<Floor> {
     const before = await readFloor(this.#state)
     const authority = await readAuthority(this.#state)
     const now = Math.floor(this.#state.clock.now() / 1000)
+    const judged = new Map<Session, Judged>()
+    const links = new RootLinks(this.#state, sessions, signal)
     let floor = before
     let contradiction: Extract<Acceptance, { outcome: 'equivocation' | 'halted' }> | undefined
     for (const session of sessions) {
       const { announced } = session
       const last = this.#judged.get(session)?.announced
       if (announced === undefined || (last !== undefined && equalBytes(last, announced))) continue
-      const verdict = judgeSignedRoot(floor, announced, { authority, now })
+      const verdict = await links.judge(floor, announced, { authority, now })
       const judgement = { peer: session.peer, name: session.name, ...describeVerdict(verdict) }
-      this.#judged.set(session, { announced, judgement })
+      judged.set(session, { announced, judgement })
       this.#state.log('peer %s shows a root that is %s', session.name, verdict.outcome)
       if (verdict.outcome === 'accepted' || verdict.outcome === 'equivocation') floor = verdict.floor
       if (verdict.outcome === 'equivocation' || verdict.outcome === 'halted') contradiction = verdict
@@ -61,8 +64,11 @@ export class RootJudge {
       if (verdict.outcome === 'stale' && floor.accepted !== null) session.tell(floor.accepted.root.bytes)
     }
     if (floor !== before) {
-      await this.#state.store.write({ meta: new Map([[FLOOR, encodeFloor(floor)]]) }, { durable: true })
+      const meta = new Map([[FLOOR, encodeFloor(floor)], ...links.learned])
+      await this.#state.store.write({ meta }, { durable: true })
     }
+    // Not before: where proofs are waited for no longer, all of it is looked at again.
+    for (const [session, seen] of judged) this.#judged.set(session, seen)
     if (contradiction !== undefined) throw equivocation(this.#state.name, contradiction.evidence)
     return floor
   }

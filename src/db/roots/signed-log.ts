@@ -1,6 +1,8 @@
 /** The log of signed roots: all that an author published, or those a replica accepted. */
+import { equalBytes } from '../../bytes.ts'
 import { decodeSignedRoot, type SignedRoot } from '../../pointer/index.ts'
 import { CoppiceError, isCoppiceError } from '../../errors.ts'
+import type { PayloadName } from '../../sync/index.ts'
 import { decodeCount, encodeCount, LOG_LENGTH, logName } from '../meta.ts'
 import { type DatabaseState, rootNotFound } from '../state.ts'
 
@@ -38,6 +40,33 @@ export async function requireSequence(state: DatabaseState, sequence: number): P
     if (signedRoot.payload.sequence < sequence) break
   }
   throw rootNotFound(`@${sequence}`)
+}
+
+/** The signed root at a position of the log, 0 being the oldest; undefined where it is damaged or absent. */
+export async function readEntry(state: DatabaseState, position: number): Promise<SignedRoot | undefined> {
+  try {
+    return decodeOwn(await state.logAt(position))
+  } catch (error) {
+    if (isCoppiceError(error, 'STORE_CORRUPT')) return undefined
+    throw error
+  }
+}
+
+/** The signed root of that payload, if the log has it: looked for by its sequence, in some 20 reads of a million. */
+export async function findInLog(
+  state: DatabaseState,
+  { sequence, link }: PayloadName,
+): Promise<SignedRoot | undefined> {
+  let [low, high] = [0, await state.logLength()]
+  let found: SignedRoot | undefined
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const entry = await readEntry(state, middle)
+    if (entry === undefined) return undefined
+    if (entry.payload.sequence < sequence) low = middle + 1
+    else [high, found] = [middle, entry]
+  }
+  return found !== undefined && equalBytes(found.link, link) ? found : undefined
 }
 
 /** What is to be written with a signed root, so that the log has it. */

@@ -10,7 +10,7 @@ import {
   decodePublished,
   type Floor,
   type SignedRoot,
-  verifySignedRoot,
+  verifyPastRoot,
 } from '../../pointer/index.ts'
 import { readInvalidRoot } from '../roots/invalid-root.ts'
 import { readOrigin } from '../merging/fork-origin.ts'
@@ -26,11 +26,13 @@ import {
   ORIGIN,
   PEERS,
   PINS,
+  PREPARED,
   PUBLISHED,
   readRoot,
   ROOT,
   ROTATIONS,
 } from '../meta.ts'
+import { readPrepared } from '../roots/prepared.ts'
 import { readPins } from './pins.ts'
 import { decodeOwn } from '../roots/signed-log.ts'
 import { readAuthority } from '../roots/standing.ts'
@@ -77,6 +79,7 @@ class MetaChecker {
       const isReplica = (await store.getMeta(PEERS)) !== undefined
       this.#require(FLOOR, !isReplica || reaches(floor?.accepted?.root, published), PUBLISHED)
     }
+    await this.#try(PREPARED, () => readPrepared(this.#state))
     await this.#decode(DELIVERED, (bytes) => this.#own(bytes, authority))
     await this.#try(BASES, () => readBases(store))
     await this.#try(ORIGIN, () => readOrigin(store))
@@ -103,7 +106,7 @@ class MetaChecker {
   #own(bytes: Uint8Array | undefined, authority: Authority | undefined): SignedRoot {
     const signed = decodeOwn(bytes)
     const { author, name } = signed.payload
-    const problem = authority === undefined ? undefined : verifySignedRoot(signed, authority)
+    const problem = authority === undefined ? undefined : verifyPastRoot(signed, authority)
     const wrong = equalBytes(author, this.#state.author) && name === this.#state.name ? problem : 'database'
     if (wrong === undefined) return signed
     throw new CoppiceError('STORE_CORRUPT', `expected a signed root of the author, got a wrong ${wrong}`)

@@ -7,14 +7,15 @@ import { type Link, linkMapKey, parseLink } from '../../link.ts'
 import { readBases } from '../merging/merge-base.ts'
 import { PUBLISHED, ROOT } from '../meta.ts'
 import { readPins } from './pins.ts'
+import { readPrepared } from '../roots/prepared.ts'
 import { decodeOwn, readLog } from '../roots/signed-log.ts'
 import type { DatabaseState } from '../state.ts'
 
 /**
- * `shown`: an author's working state, a replica's complete one. `merge base`: merged last from another database, whole.
+ * `shown`: an author's working state, a replica's complete one. `merge base`: merged last from another database, whole. `prepared`: waits for its signature.
  * `in use`: read by this process or another, or served to a peer.
  */
-export type KeepReason = 'shown' | 'published' | 'recent' | 'pinned' | 'merge base' | 'in use'
+export type KeepReason = 'shown' | 'published' | 'recent' | 'pinned' | 'prepared' | 'merge base' | 'in use'
 
 export interface KeptRoot {
   readonly root: Link
@@ -40,6 +41,7 @@ export async function chooseKeptRoots(
   const announced = published === undefined ? undefined : decodeOwn(published).payload.root
   const pinned = byKey((await readPins(store)).map(({ root }) => parseLink(root)))
   const bases = byKey((await readBases(store)).map(({ root }) => root))
+  const prepared = (await readPrepared(state))?.next.payload.root
   const inUse = byKey([...state.rootsInUse(), ...(await store.leased()).map(({ root }) => root)])
   const reasonsFor = (root: Link, isRecent: boolean): KeepReason[] => {
     const key = linkMapKey(root)
@@ -48,6 +50,7 @@ export async function chooseKeptRoots(
     if (announced !== undefined && equalBytes(announced, root)) reasons.push('published')
     if (isRecent) reasons.push('recent')
     if (pinned.has(key)) reasons.push('pinned')
+    if (prepared !== undefined && equalBytes(prepared, root)) reasons.push('prepared')
     if (bases.has(key)) reasons.push('merge base')
     return reasons.length === 0 && inUse.has(key) ? ['in use'] : reasons
   }
@@ -67,6 +70,7 @@ export async function chooseKeptRoots(
   const others = byKey([
     ...(shown === undefined ? [] : [shown]),
     ...pinned.values(),
+    ...(prepared === undefined ? [] : [prepared]),
     ...bases.values(),
     ...inUse.values(),
   ])

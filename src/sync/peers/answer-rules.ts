@@ -5,6 +5,7 @@
 import { compareBytes } from '../../bytes.ts'
 import { ANSWER_BYTES_MAX } from '../../limits.ts'
 import { CODEC_DAG_CBOR, linkCodec } from '../../link.ts'
+import { countOnes } from '../../pointer/index.ts'
 import { FORMAT_1, KEY_BYTES_MAX, NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../../prolly/index.ts'
 import { PATCH_PAGE_ROWS_GOOD } from '../limits.ts'
 import {
@@ -12,7 +13,9 @@ import {
   type BlocksAnswer,
   dataBytesOf,
   type GetBlocks,
+  type GetLink,
   type GetPatch,
+  type LinkAnswer,
   type PatchAnswer,
   type RangeAnswer,
   type Request,
@@ -36,6 +39,8 @@ const ANSWERS: Readonly<Record<Question['type'], Answer['type']>> = {
   'get patch': 'patch',
   'get have': 'have',
   'get peers': 'peers',
+  'get link': 'link',
+  'get payloads': 'payloads',
 }
 
 export function judgeAnswer(question: Question, answer: Answer): Judgement {
@@ -49,6 +54,11 @@ export function judgeAnswer(question: Question, answer: Answer): Judgement {
   if (question.type === 'get patch' && answer.type === 'patch') return judgePatch(question, answer)
   if (question.type === 'get have' && answer.type === 'have' && answer.has.length !== question.links.length) {
     return { broken: `sent ${answer.has.length} flags where ${question.links.length} were asked for`, earns: false }
+  }
+  if (question.type === 'get link' && answer.type === 'link') return judgeLink(question, answer)
+  if (question.type === 'get payloads' && answer.type === 'payloads') {
+    const [sent, asked] = [answer.signedRoots.length, question.names.length]
+    if (sent !== asked) return { broken: `sent ${sent} signed roots where ${asked} were asked for`, earns: false }
   }
   return { earns: true }
 }
@@ -68,6 +78,14 @@ export function dataBytesMaxOf(question: Question): number {
 
 /** Of a row in a patch: it is sent whatever the budget, if it is the first. */
 const ROW_BYTES_MAX = KEY_BYTES_MAX + FORMAT_1.inlineBytesMax
+
+function judgeLink({ older, newer }: GetLink, { proof, frontier }: LinkAnswer): Judgement {
+  const expected = countOnes(newer - 1)
+  if (frontier.length !== expected) {
+    return { broken: `sent ${frontier.length} hashes of a history that consists of ${expected}`, earns: false }
+  }
+  return older === null && proof !== null ? { broken: 'sent a proof nobody asked for', earns: false } : { earns: true }
+}
 
 /** A provider sends the longest prefix that fits the budget, so one that stops early is found out. */
 function judgeBlocks({ links, bytesMax }: GetBlocks, answer: BlocksAnswer): Judgement {

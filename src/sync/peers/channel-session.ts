@@ -28,6 +28,7 @@ import {
   decodeWelcome,
   encodeMessage,
   type Message,
+  type PayloadName,
   type RootId,
   unpackAnswer,
   type Welcome,
@@ -40,6 +41,8 @@ import type {
   Blocks,
   Fault,
   HelloOptions,
+  LinkFound,
+  LinkQuestion,
   PatchPage,
   PatchQuestion,
   RangeQuestion,
@@ -164,6 +167,16 @@ export class ChannelSession implements Session {
   async getPeers(addresses: readonly string[]): Promise<readonly string[] | Refused> {
     const answer = await this.#ask({ type: 'get peers', id: this.#newId(), addresses })
     return answer.type === 'peers' ? answer.addresses : refused(answer)
+  }
+
+  async getLink(question: LinkQuestion): Promise<LinkFound | Refused> {
+    const answer = await this.#ask({ type: 'get link', id: this.#newId(), ...question })
+    return answer.type === 'link' ? answer : refused(answer)
+  }
+
+  async getPayloads(names: readonly PayloadName[]): Promise<readonly (Uint8Array | null)[] | Refused> {
+    const answer = await this.#ask({ type: 'get payloads', id: this.#newId(), names })
+    return answer.type === 'payloads' ? answer.signedRoots : refused(answer)
   }
 
   async getRoot(have: RootId | null, waitMs: number): Promise<Uint8Array | undefined> {

@@ -7,7 +7,7 @@ import type { CoppiceError } from '../../errors.ts'
 import type { Link } from '../../link.ts'
 import type { ChannelDialer } from '../channel.ts'
 import type { PeerOutcome, Traffic } from '../report.ts'
-import type { PatchValue, RootId, WelcomeStatus } from '../wire/index.ts'
+import type { PatchValue, PayloadName, RootId, WelcomeStatus } from '../wire/index.ts'
 
 /** Outcomes for which a peer is dropped. */
 export type Fault = Exclude<PeerOutcome, 'used' | 'unused' | 'outdated' | 'empty'>
@@ -67,6 +67,22 @@ export interface PatchPage {
   readonly isLast: boolean
 }
 
+/** How is the signed root of sequence `newer`, which has this `history`, connected with that of sequence `older`, which is below it? */
+export interface LinkQuestion {
+  /** null: only the history itself is wanted. */
+  readonly older: number | null
+  readonly newer: number
+  /** 32 bytes. */
+  readonly history: Uint8Array
+}
+
+export interface LinkFound {
+  /** The bytes of a link proof; null where the peer cannot make it, or none was wanted. */
+  readonly proof: Uint8Array | null
+  /** The complete subtrees that the tree of `history` consists of, largest first. */
+  readonly frontier: readonly Uint8Array[]
+}
+
 /**
  * Questions reject with the error of {@link end} when the session ends before the answer. A peer that cannot be asked a kind
  * of question has no such method.
@@ -101,6 +117,10 @@ export interface Session {
   getHave?(root: Link, links: readonly Link[]): Promise<readonly boolean[] | Refused>
   /** Asks for addresses of others, and says at which one serves the database oneself. */
   getPeers?(addresses: readonly string[]): Promise<readonly string[] | Refused>
+  /** Asks what connects two signed roots. `gone`: the peer does not know that history. */
+  getLink?(question: LinkQuestion): Promise<LinkFound | Refused>
+  /** Asks for 1..PAYLOADS_MAX signed roots by their payloads. One for each name; null: not there. */
+  getPayloads?(names: readonly PayloadName[]): Promise<readonly (Uint8Array | null)[] | Refused>
   /**
    * Asks for the newest signed root above `have`, which the peer may hold back for `waitMs` until there is one.
    * Undefined: nothing newer, or, when waiting, what it has shown before. Whoever asks in a loop with `waitMs` above 0 is not

@@ -24,6 +24,8 @@ import {
   decodeRequest,
   encodeMessage,
   type Answer,
+  type GetLink,
+  type GetPayloads,
   type GetPeers,
   type GetRoot,
   type Hello,
@@ -35,6 +37,7 @@ import {
 } from '../wire/index.ts'
 import { answerBlocks } from './blocks.ts'
 import { answerHave } from './have.ts'
+import { answerHistory, type ServedHistory } from './history.ts'
 import { type PackedFrame, Packer } from './packer.ts'
 import { PatchSource, type SharedPatches } from './patch.ts'
 import type { PeerExchange } from './peers.ts'
@@ -63,6 +66,8 @@ export interface ProviderOptions extends ServedTrees {
   readonly clock: Clock
   /** In which answers may be packed, the preferred first. */
   readonly packings: readonly Packing[]
+  /** What is known of the roots before the newest. */
+  readonly history?: ServedHistory | undefined
   /** Called with a signed root that a peer calls newer: unverified, at most a few per channel. Must not throw. */
   readonly onTell?: (signedRoot: Uint8Array, peer: string) => void
   /** Where peers that serve the database are remembered; none is named where absent. */
@@ -279,6 +284,8 @@ class Service {
 }
 
 type DataRequest = Exclude<Request, GetRoot | GetPeers | Tell>
+/** About a tree. */
+type TreeRequest = Exclude<DataRequest, GetLink | GetPayloads>
 
 async function answer(
   request: DataRequest,
@@ -286,6 +293,9 @@ async function answer(
   patches: PatchSource,
   signal: AbortSignal,
 ): Promise<Answer> {
+  if (request.type === 'get link' || request.type === 'get payloads') {
+    return await answerHistory(request, options.history ?? {})
+  }
   if ((await options.serves?.(treeOf(request))) === false) return gone(request)
   switch (request.type) {
     case 'get blocks':
@@ -300,7 +310,7 @@ async function answer(
 }
 
 /** The tree that has to be served. Whether a patch can begin at `from` is for the patch to say. */
-function treeOf(request: DataRequest): Link {
+function treeOf(request: TreeRequest): Link {
   return request.type === 'get patch' ? request.to : request.root
 }
 

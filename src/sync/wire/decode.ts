@@ -5,11 +5,13 @@
 import { CoppiceError } from '../../errors.ts'
 import { FRAME_BYTES_MAX, REQUEST_LINKS_MAX } from '../../limits.ts'
 import { DecodeFailure, HeadReader, MAJOR_ARRAY, MAJOR_UINT } from '../../prolly/cbor.ts'
+import { FRONTIER_HASHES_MAX, LINK_PROOF_BYTES_MAX } from '../../pointer/index.ts'
 import { KEY_BYTES_MAX } from '../../prolly/index.ts'
 import {
   ADDRESSES_GIVEN_MAX,
   ADDRESSES_OWN_MAX,
   PATCH_ROWS_MAX,
+  PAYLOADS_MAX,
   PROTOCOL_VERSION,
   RANGE_BLOCKS_MAX,
   REQUEST_FRAME_BYTES_MAX,
@@ -24,6 +26,7 @@ import {
   choiceOf,
   expectLength,
   flagOf,
+  hashOf,
   idOf,
   keyBoundOf,
   linkOf,
@@ -32,7 +35,9 @@ import {
   nodeLinkOf,
   packingsOf,
   patchValueOf,
+  payloadNameOf,
   rootIdOf,
+  sequenceOf,
   signedRootOf,
   takeNull,
   upTo,
@@ -41,6 +46,7 @@ import {
 import {
   type Answer,
   type ForeignHello,
+  type GetLink,
   type Hello,
   NUMBERS,
   type Packed,
@@ -132,6 +138,18 @@ const REQUESTS: ReadonlyMap<number, Fields<Request>> = new Map<number, Fields<Re
       }),
     ],
   ],
+  [NUMBERS['get link'], [5, getLinkOf]],
+  [
+    NUMBERS['get payloads'],
+    [
+      3,
+      (r) => ({
+        type: 'get payloads',
+        id: idOf(r),
+        names: listOf(r, 1, PAYLOADS_MAX, 'names', () => payloadNameOf(r)),
+      }),
+    ],
+  ],
   [NUMBERS.tell, [2, (r) => ({ type: 'tell', signedRoot: bytesOf(r, 1, SIGNED_ROOT_BYTES_MAX, 'a signed root') })]],
 ])
 
@@ -171,6 +189,29 @@ const ANSWERS: ReadonlyMap<number, Fields<Answer>> = new Map<number, Fields<Answ
       }),
     ],
   ],
+  [
+    NUMBERS.link,
+    [
+      4,
+      (r) => ({
+        type: 'link',
+        id: idOf(r),
+        proof: takeNull(r) ? null : bytesOf(r, 1, LINK_PROOF_BYTES_MAX, 'a link proof'),
+        frontier: listOf(r, 0, FRONTIER_HASHES_MAX, 'hashes', () => hashOf(r)),
+      }),
+    ],
+  ],
+  [
+    NUMBERS.payloads,
+    [
+      3,
+      (r) => ({
+        type: 'payloads',
+        id: idOf(r),
+        signedRoots: listOf(r, 1, PAYLOADS_MAX, 'signed roots', () => signedRootOf(r)),
+      }),
+    ],
+  ],
   [NUMBERS.refusal, [3, (r) => ({ type: 'refusal', id: idOf(r), reason: choiceOf(r, REASONS, 'a reason') })]],
 ])
 
@@ -183,6 +224,14 @@ function block(reader: HeadReader): () => Uint8Array {
 function blockOrNull(reader: HeadReader): () => Uint8Array | null {
   const next = block(reader)
   return () => (takeNull(reader) ? null : next())
+}
+
+function getLinkOf(reader: HeadReader): GetLink {
+  const id = idOf(reader)
+  const older = takeNull(reader) ? null : sequenceOf(reader)
+  const newer = sequenceOf(reader)
+  if (older !== null && older >= newer) throw new DecodeFailure(`expected a sequence below ${newer}, got ${older}`)
+  return { type: 'get link', id, older, newer, history: hashOf(reader) }
 }
 
 function patchOf(reader: HeadReader): PatchAnswer {

@@ -44,6 +44,14 @@ function fieldsOf(message: Message): readonly Item[] {
     case 'get peers':
     case 'peers':
       return [message.id, message.addresses]
+    case 'get link':
+      return [message.id, message.older, message.newer, message.history]
+    case 'link':
+      return [message.id, message.proof, message.frontier]
+    case 'get payloads':
+      return [message.id, message.names.map(({ sequence, link }) => [sequence, link])]
+    case 'payloads':
+      return [message.id, message.signedRoots]
   }
 }
 

@@ -3,10 +3,12 @@ import { compareBytes } from '../../bytes.ts'
 import { isLink, CODEC_DAG_CBOR, CODEC_RAW, LINK_BYTES, type Link, linkCodec } from '../../link.ts'
 import { DecodeFailure, type HeadReader, MAJOR_ARRAY, MAJOR_BYTES, MAJOR_UINT } from '../../prolly/cbor.ts'
 import { ANSWER_BYTES_MAX } from '../../limits.ts'
+import { SEQUENCE_MAX } from '../../pointer/index.ts'
 import { FORMAT_1, KEY_BYTES_MAX } from '../../prolly/index.ts'
+import { SHA256_BYTES } from '../../sha256.ts'
 import { NAME_CHARS_MAX, PACKINGS_MAX, SIGNED_ROOT_BYTES_MAX } from '../limits.ts'
 import { MAJOR_TEXT, NULL } from './item.ts'
-import type { PatchValue, RootId } from './message.ts'
+import type { PatchValue, PayloadName, RootId } from './message.ts'
 import type { Slabs } from './slabs.ts'
 
 /** Names in detail are the pointer's business: here they are short and printable, so they may be shown. */
@@ -111,6 +113,22 @@ export function rootIdOf(reader: HeadReader): RootId | null {
   const payload = nodeLinkOf(reader)
   const epoch = reader.head(MAJOR_UINT, 'an epoch')
   return { payload, epoch, sequence: reader.head(MAJOR_UINT, 'a sequence') }
+}
+
+/** The number of a signed root. */
+export function sequenceOf(reader: HeadReader): number {
+  const sequence = upTo(reader, SEQUENCE_MAX, 'a sequence')
+  if (sequence === 0) throw new DecodeFailure('expected a sequence from 1 on')
+  return sequence
+}
+
+export function payloadNameOf(reader: HeadReader): PayloadName {
+  expectLength(reader.head(MAJOR_ARRAY, 'a name'), 2, 'name')
+  return { sequence: sequenceOf(reader), link: nodeLinkOf(reader) }
+}
+
+export function hashOf(reader: HeadReader): Uint8Array {
+  return bytesOf(reader, SHA256_BYTES, SHA256_BYTES, 'a hash')
 }
 
 /** An array of min..max items. */

@@ -159,6 +159,48 @@ export interface PeersAnswer {
   readonly addresses: readonly string[]
 }
 
+/** A signed root by its payload's CID, and where it stands. */
+export interface PayloadName {
+  readonly sequence: number
+  readonly link: Link
+}
+
+/** Asks for the signed roots of 1..16 payloads. */
+export interface GetPayloads {
+  readonly type: 'get payloads'
+  readonly id: number
+  readonly names: readonly PayloadName[]
+}
+
+/** One for each name; null: not here. */
+export interface PayloadsAnswer {
+  readonly type: 'payloads'
+  readonly id: number
+  readonly signedRoots: readonly (Uint8Array | null)[]
+}
+
+/**
+ * Asks how the signed root of sequence `newer`, whose field `history` is this one, is connected with that of sequence `older`, which is
+ * below it; null: only for the history itself.
+ */
+export interface GetLink {
+  readonly type: 'get link'
+  readonly id: number
+  readonly older: number | null
+  readonly newer: number
+  /** 32 bytes. */
+  readonly history: Uint8Array
+}
+
+export interface LinkAnswer {
+  readonly type: 'link'
+  readonly id: number
+  /** A link proof (record.md, 5); null where none was asked for, or the hashes for it are not here. */
+  readonly proof: Uint8Array | null
+  /** The complete subtrees that the tree of `history` consists of, each 32 bytes: one per 1 bit of `newer` - 1. */
+  readonly frontier: readonly Uint8Array[]
+}
+
 /** One way: the puller knows a newer signed root than the provider. A hint, to be verified. */
 export interface Tell {
   readonly type: 'tell'
@@ -175,8 +217,17 @@ export interface Refusal {
 }
 
 /** What a puller sends after its hello, and what a provider sends after its welcome. */
-export type Request = GetRoot | GetBlocks | GetRange | GetPatch | GetHave | GetPeers | Tell
-export type Answer = RootAnswer | BlocksAnswer | RangeAnswer | PatchAnswer | HaveAnswer | PeersAnswer | Refusal
+export type Request = GetRoot | GetBlocks | GetRange | GetPatch | GetHave | GetPeers | GetLink | GetPayloads | Tell
+export type Answer =
+  | RootAnswer
+  | BlocksAnswer
+  | RangeAnswer
+  | PatchAnswer
+  | HaveAnswer
+  | PeersAnswer
+  | LinkAnswer
+  | PayloadsAnswer
+  | Refusal
 export type Message = Hello | Welcome | Request | Answer
 
 /** An answer with data, packed: folded, it is what `bytes` unpack to. */
@@ -205,6 +256,10 @@ export const NUMBERS = {
   have: 13,
   'get peers': 14,
   peers: 15,
+  'get link': 16,
+  link: 19,
+  'get payloads': 18,
+  payloads: 21,
   packed: 17,
 } as const
 

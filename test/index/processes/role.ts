@@ -3,13 +3,15 @@
  *
  * - `publisher`: releases of {@link releaseRows}, from the next number on, each published and then printed: `SEQUENCE HEX`
  * - `writer`: takes lines of standard input: `release N` imports and publishes release N, then prints its sequence
+ * - `preparer`: prepares the next root of release 1, 2, ... again and again, each instead of the one before; prints `SEQUENCE HEX`
+ * - `completer HEX`: completes what was prepared by the bytes of its signed root, prints `SEQUENCE HEX`
  * - `server [PORT]`: serves the database or replica, prints its address, until standard input ends
  * - `cloner ADDRESS`: clones, then prints `SEQUENCE ENTRIES`
  * - `reader`: scans the replica again and again, prints the release of each new state or `mixed`, until standard input ends
  */
 import process from 'node:process'
 import { createInterface } from 'node:readline'
-import { bytesToHex } from '../../../src/bytes.ts'
+import { bytesToHex, hexToBytes } from '../../../src/bytes.ts'
 import { type Database as DatabaseType, openDirectory, Replica, serve, Database } from '../../../src/index.ts'
 import { importDocuments } from '../../../src/transfer/index.ts'
 import { type Child, startScript } from '../../store/processes/child.ts'
@@ -56,6 +58,24 @@ const roles: Readonly<Record<string, (directory: string, ...args: string[]) => P
       const { signedRoot } = await db.publish()
       print(signedRoot.payload.sequence, bytesToHex(signedRoot.bytes))
     }
+  },
+
+  async preparer(directory) {
+    const db = await Database.open(directory)
+    print('open')
+    for (let release = 1; ; release++) {
+      await importRelease(db, release)
+      const unsigned = await db.preparePublish({ replacePrepared: true, renew: true })
+      if (unsigned !== undefined) print(unsigned.next.payload.sequence, bytesToHex(unsigned.bytes))
+    }
+  },
+
+  async completer(directory, signedRoot = '') {
+    const db = await Database.open(directory)
+    print('open')
+    const report = await db.completePublish(hexToBytes(signedRoot) ?? new Uint8Array())
+    print(report.signedRoot.payload.sequence, bytesToHex(report.signedRoot.bytes))
+    await db.close()
   },
 
   async writer(directory) {
