@@ -30,6 +30,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   net: ['store', 'prolly', 'pointer', 'sync'],
   directory: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync'],
   http: ['sync'],
+  carriers: ['store', 'prolly', 'pointer', 'sync', 'http'],
   mirror: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync', 'db', 'directory', 'http'],
   car: ['store', 'unixfs', 'prolly', 'pointer', 'sync'],
   gateway: ['store', 'unixfs', 'prolly', 'pointer', 'sync', 'car', 'http', 'mirror'],
@@ -49,6 +50,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'mirror',
     'car',
     'gateway',
+    'carriers',
   ],
   cli: [
     'store',
@@ -73,6 +75,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 /** The files that put the parts together: the only ones beside cli/ that know them all. */
 const COMPOSITION = [
   'index.ts',
+  'keys.ts',
   'lazy-network.ts',
   'local.ts',
   'peer-addresses.ts',
@@ -90,6 +93,7 @@ const PACKAGE_OWNERS: readonly [pattern: RegExp, owner: string][] = [
   [/^lmdb$/, 'store/lmdb'],
   [/^commander$/, 'cli'],
   [/^csv-/, 'formats'],
+  [/^age-encryption$/, 'directory'],
   [/^@ipld\/car/, 'car'],
 ]
 
