@@ -11,6 +11,7 @@ import { RECENT_MAX } from './payload.ts'
 import { decodeSignedRoot, SIGNED_ROOT_BYTES_MAX, type SignedRoot } from './signed-root.ts'
 
 const VERSION = 1
+const PARTS = 4
 const STATE_BYTES_MAX = 4096
 
 /** All that signing the next root needs of the last one. Kept as one value: see {@link encodePublished}. */
@@ -42,10 +43,11 @@ export function encodePublished(published: Published): Uint8Array {
 /** @throws {CoppiceError} `FORMAT_NEWER` when a newer version wrote it, `STORE_CORRUPT` for anything else. */
 export function decodePublished(bytes: Uint8Array): Published {
   const reader = new CborReader(copyBytes(bytes), corruptPublished)
-  reader.array('published', 1, 64)
+  const parts = reader.array('published', 1, 64)
   const version = reader.uint('version', 1, Number.MAX_SAFE_INTEGER)
   if (version !== VERSION)
     throw new CoppiceError('FORMAT_NEWER', `published: expected version ${VERSION}, got ${version}`)
+  if (parts !== PARTS) throw corruptPublished(`expected ${PARTS} elements, got ${parts}`, 0)
   const signed = decodeOwn(reader.bytes('signed root', 1, SIGNED_ROOT_BYTES_MAX))
   const history = decodeFrontier(reader.bytes('history', 1, STATE_BYTES_MAX))
   const count = reader.array('recent roots', 0, RECENT_MAX)

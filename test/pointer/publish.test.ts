@@ -229,6 +229,10 @@ test('damage of what is kept is found', async () => {
   const chain = new AuthorChain()
   await chain.publishMany(3)
   const bytes = encodePublished(published(chain))
+  // More or fewer elements than there are, said of the same ones.
+  for (const head of [0x83, 0x85, 0x96]) {
+    throwsCode(() => decodePublished(Uint8Array.of(head, ...bytes.subarray(1))), 'STORE_CORRUPT')
+  }
   const property = fc.property(fc.nat(bytes.length - 1), fc.nat(), (length, at) => {
     for (const damaged of [
       bytes.slice(0, length),
