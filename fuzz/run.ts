@@ -104,7 +104,8 @@ async function waitForHang(read: () => Promise<Progress>, limitMs: number, signa
   let since = performance.now()
   while (!signal.aborted) {
     const progress = await read()
-    if (progress.cases !== cases) {
+    // Until the first case the process starts, which is no case.
+    if (progress.cases !== cases || cases === 0) {
       cases = progress.cases
       since = performance.now()
     }

@@ -67,7 +67,7 @@ test('must fail: a file that hangs, by waiting, in a loop, or with its tests don
   const [hanging, busy, open] = await Promise.all([
     run('hanging', { timeLimitMs }),
     run('hanging-busy', { timeLimitMs }),
-    run('still-open', { timeLimitMs }),
+    runUntilItsTestsAreDone('still-open', timeLimitMs),
   ])
   for (const verdict of [hanging, busy]) {
     assert.match(verdict.problems.join('\n'), 'time limit of 1 s, before its tests were done')
@@ -75,6 +75,12 @@ test('must fail: a file that hangs, by waiting, in a loop, or with its tests don
   }
   assert.match(open.problems.join('\n'), 'although its tests were done')
 })
+
+/** With more and more time: how long a busy machine takes to start it is not the matter. */
+async function runUntilItsTestsAreDone(name: string, timeLimitMs: number): Promise<Verdict> {
+  const verdict = await run(name, { timeLimitMs })
+  return verdict.passed > 0 || timeLimitMs > 60_000 ? verdict : await runUntilItsTestsAreDone(name, 4 * timeLimitMs)
+}
 
 test('.only is for working on chosen files', async () => {
   assert.equal((await run('left-only', { allowOnly: true })).problems, [])

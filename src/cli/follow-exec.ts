@@ -142,10 +142,10 @@ export class FollowExec {
     let isOver = false
     void ended.then(() => (isOver = true))
     stdin.on('error', () => (isOver = true))
+    const closed = new Promise<void>((resolve) => stdin.once('close', () => resolve()))
     let text = ''
     const write = async (): Promise<void> => {
-      if (!stdin.write(text))
-        await Promise.race([new Promise((room) => stdin.once('drain', room)), ended, closed(stdin)])
+      if (!stdin.write(text)) await Promise.race([new Promise((room) => stdin.once('drain', room)), ended, closed])
       text = ''
     }
     for await (const change of new Pacer(this.#signal).over(delivery.changes())) {
@@ -157,10 +157,6 @@ export class FollowExec {
     if (text !== '') await write()
     stdin.end()
   }
-}
-
-function closed(stream: NodeJS.WritableStream): Promise<void> {
-  return new Promise((resolve) => stream.once('close', () => resolve()))
 }
 
 /** How the command ended; undefined: well. */

@@ -5,7 +5,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
-import { setTimeout as delay } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FollowExec } from '../../src/cli/follow-exec.ts'
@@ -14,6 +13,7 @@ import type { Edit } from '../../src/prolly/index.ts'
 import { coppice, jsonLines, start, succeed } from '../support/command-line.ts'
 import { createDatabase, DatabaseLab, utf8 } from '../support/database-lab.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('cli/follow-exec')
 
@@ -71,8 +71,15 @@ class Bench {
   }
 
   async until(test: () => boolean): Promise<void> {
-    for (let i = 0; i < 500 && !test(); i++) await delay(20)
-    assert.ok(test(), `it did not happen: ${String(test)}; ${this.notes.join(' | ')}`)
+    await until(test, () => this.notes.join(' | '))
+  }
+
+  /** Until the command ended well with all there is; before that, {@link stop} would interrupt it. */
+  async settled(): Promise<void> {
+    await until(
+      async () => (await this.replica.delivery()) === undefined,
+      () => this.notes.join(' | '),
+    )
   }
 
   async stop(): Promise<void> {
@@ -132,18 +139,19 @@ test('a command that fails gets the same again, with what came since, until it e
     writeFileSync(bench.file('ok'), '')
     await bench.until(() => bench.lines('out').length > 0)
     await bench.publish(1, 'third')
-    await bench.until(() => bench.lines('out').length > 5)
+    await bench.settled()
     await bench.stop()
     assert.is(tries()[0], ':1')
     assert.equal(tries().slice(-2), [':2', '2:3'])
     assert.is(bench.lines('out').length, 6)
     assert.is(bench.notes.length, 1)
     assert.match(bench.notes[0] ?? '', 'ended with exit code 3; it gets the whole state again')
-    // Ended well, it is not handed on again, also after a restart.
-    bench.run('cat >> again')
-    await delay(200)
+    // Ended well, it is not handed on again, also after a restart: only what comes then.
+    bench.run('echo "$COPPICE_FROM:$COPPICE_SEQUENCE" >> again; cat >> again')
+    await bench.publish(1, 'fourth')
+    await bench.settled()
     await bench.stop()
-    assert.not.ok(existsSync(bench.file('again')))
+    assert.match(readFileSync(bench.file('again'), 'utf8'), /^3:4\n.*\n$/)
   }))
 
 test('what a command was killed over, or coppice was, is handed on again after a restart', () =>
@@ -157,27 +165,36 @@ test('what a command was killed over, or coppice was, is handed on again after a
     await bench.until(() => existsSync(bench.file('began')))
     await bench.stop()
     bench.run('cat > all')
-    await bench.until(() => bench.lines('all').length === 3)
+    await bench.settled()
     await bench.stop()
+    assert.is(bench.lines('all').length, 3)
   }))
 
 test('a command that reads nothing, or a part, or slowly: back-pressure and no hang', () =>
   inDirectory(async (cwd) => {
-    const bench = await Bench.make(cwd, 8_000)
-    // 8,000 lines are far more than a pipe holds.
-    bench.run('touch began; sleep 0.3; touch ended')
-    await bench.until(() => existsSync(bench.file('began')))
-    await bench.until(() => existsSync(bench.file('ended')))
-    await bench.publish(7_000, 'second')
+    const bench = await Bench.make(cwd, 1_500)
+    // 1,500 lines are far more than a pipe holds.
+    bench.run('sleep 0.3')
+    await bench.settled()
+    await bench.publish(1_400, 'second')
+    await bench.settled()
     await bench.stop()
+    await bench.publish(1_300, 'third')
     bench.run('head -n 10 > few')
-    await bench.until(() => bench.lines('few').length === 10)
-    await bench.publish(6_000, 'third')
+    await bench.settled()
     await bench.stop()
-    bench.run('while read -r line; do :; done; touch read')
-    await bench.until(() => existsSync(bench.file('read')))
+    assert.is(bench.lines('few').length, 10)
+    await bench.publish(6_000, 'fourth')
+    const warnings: unknown[] = []
+    const onWarning = (warning: Error): void => void warnings.push(warning)
+    process.on('warning', onWarning)
+    bench.run('while read -r line; do echo "$line"; done > all')
+    await bench.settled()
     await bench.stop()
+    process.off('warning', onWarning)
+    assert.is(bench.lines('all').length, 6_000)
     assert.equal(bench.notes, [])
+    assert.equal(warnings, [], 'waiting for room leaves nothing behind')
   }))
 
 test('a command that hangs ends with its reader, and so does all that it started, even where it will not', () =>
@@ -218,10 +235,12 @@ test('data and names are never read by the shell', () =>
     await succeed(['clone', address, copy], { cwd })
     const follower = use(start(['follow', copy, '--json', '--exec', 'cat > out; echo "$COPPICE_DIR"'], { cwd }))
     await follower.line(/"changed":false/)
+    // The command has had the first root before there is a second: it would get both at once.
+    await until(() => follower.stderr !== '')
     await succeed(['put', 'db', 'c', '{"id":2}'], { cwd })
     await succeed(['publish', 'db'], { cwd })
     await follower.line(/"sequence":2/)
-    for (let i = 0; i < 250 && !readFileSync(join(cwd, 'out'), 'utf8').includes('"key":[2]'); i++) await delay(20)
+    await until(() => follower.stderr.split('\n').length > 2)
     const { status, stdout, stderr } = await follower.end('SIGINT')
     assert.is(status, 0)
     assert.is(jsonLines(stdout).length, 2, 'standard output is for JSON alone')

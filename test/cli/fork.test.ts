@@ -6,25 +6,10 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { cloneReplica } from '../../src/local.ts'
 import { fail, start, succeed, succeedJson } from '../support/command-line.ts'
+import { prepare, put, rootOf } from '../support/cities.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
 
 const test = suite('cli/fork')
-
-const CITIES = `{"id":1,"name":"Amsterdam","size":1}\n{"id":2,"name":"Paris","size":2}\n{"id":3,"name":"Berlin","size":3}\n`
-
-async function prepare(cwd: string): Promise<void> {
-  await succeed(['init', 'up', '--name', 'cities'], { cwd })
-  await succeed(['import', 'up', '-', '--collection', 'cities', '--key', 'id'], { cwd, input: CITIES })
-  await succeed(['publish', 'up', '-m', 'first'], { cwd })
-}
-
-async function put(cwd: string, dir: string, ...documents: object[]): Promise<void> {
-  for (const each of documents) await succeed(['put', dir, 'cities', JSON.stringify(each)], { cwd })
-}
-
-async function rootOf(cwd: string, dir: string): Promise<unknown> {
-  return (await succeedJson(['status', dir], { cwd }))['root']
-}
 
 test('fork an address; a replica of the fork is merged at its origin, a replica of the origin into the fork', () =>
   inDirectory(async (cwd, use) => {
@@ -81,7 +66,7 @@ test('a fork that is killed is no database, and goes on when it is run again', (
   inDirectory(async (cwd) => {
     await succeed(['init', 'up'], { cwd })
     const input = Array.from(
-      { length: 120_000 },
+      { length: 40_000 },
       (_, i) => `{"id":${i},"text":"${'some text '.repeat(20)}${i}"}\n`,
     ).join('')
     await succeed(['import', 'up', '-', '--collection', 'c', '--key', 'id'], { cwd, input })
@@ -89,7 +74,7 @@ test('a fork that is killed is no database, and goes on when it is run again', (
     const running = start(['fork', 'up', 'mine'], { cwd })
     const isOver = { now: false }
     void running.ended.then(() => (isOver.now = true))
-    while (!isOver.now && (!existsSync(data) || statSync(data).size < 4_000_000)) await delay(2)
+    while (!isOver.now && (!existsSync(data) || statSync(data).size < 2_000_000)) await delay(2)
     const { status } = await running.end('SIGKILL')
     if (status !== 0) {
       assert.match(

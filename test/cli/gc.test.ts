@@ -55,7 +55,7 @@ test('gc keeps what it says, pins outlast it, and a dry run removes nothing', ()
 test('a pin is shown by all the names of its state, and its note stays until there is another', () =>
   inDirectory(async (cwd) => {
     await prepare(cwd, 1)
-    await succeed(['publish', 'db', '--renew', '-m', 'first \u202e release'], { cwd })
+    await succeed(['publish', 'db', '--refresh', '-m', 'first \u202e release'], { cwd })
     await succeed(['put', 'db', 'c', '{"id":2}'], { cwd })
     await succeed(['publish', 'db'], { cwd })
     await succeed(['del', 'db', 'c', '2'], { cwd })

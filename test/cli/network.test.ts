@@ -1,6 +1,5 @@
 /** Serving, cloning, pulling and following between real processes over TCP on loopback. */
-import { readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { suite } from 'uvu'
@@ -10,6 +9,7 @@ import { createDatabaseDirectory } from '../../src/directory/index.ts'
 import { createSigner } from '../../src/pointer/index.ts'
 import { coppice, fail, jsonLines, start, succeed, succeedJson } from '../support/command-line.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('cli/network')
 
@@ -44,13 +44,11 @@ test('serve, clone, publish, pull, diff against what is served', () =>
     await succeed(['put', 'db', 'c', '{"id":7,"text":"other"}'], { cwd })
     await succeed(['publish', 'db'], { cwd })
     await server.line(/^announced db @2 bafy\S+$/m)
-    const before = readdirSync(tmpdir()).filter((name) => name.startsWith('coppice-visit-'))
-    const ahead = await coppice(['diff', 'copy', address, '--keys'], { cwd })
+    const TMPDIR = join(cwd, 'tmp')
+    mkdirSync(TMPDIR)
+    const ahead = await coppice(['diff', 'copy', address, '--keys'], { cwd, env: { TMPDIR } })
     assert.equal(ahead, { status: 1, stdout: '~ c[7]\n', stderr: '' })
-    assert.equal(
-      readdirSync(tmpdir()).filter((name) => name.startsWith('coppice-visit-')),
-      before,
-    )
+    assert.equal(readdirSync(TMPDIR), [], 'what was visited is not kept')
     assert.is((await coppice(['diff', 'db', address, '--stat'], { cwd })).status, 0)
     const plan = await succeedJson(['pull', 'copy', '--plan'], { cwd })
     assert.equal([plan['way'], plan['isExact'], (plan['estimate'] as { rows: number }).rows], ['patch', true, 1])
@@ -65,7 +63,7 @@ test('serve, clone, publish, pull, diff against what is served', () =>
     assert.ok((pulled['bytesReceived'] as number) < 20_000, 'only what changed')
     assert.ok((cloned['blocksReceived'] as number) > 10 * (pulled['blocksReceived'] as number))
     assert.is((await succeedJson(['pull', 'copy'], { cwd }))['changed'], false)
-    await succeed(['publish', 'db', '--renew', '--expires', '1s'], { cwd })
+    await succeed(['publish', 'db', '--refresh', '--expires', '1s'], { cwd })
     await succeed(['pull', 'copy'], { cwd })
     await delay(1100)
     assert.match(await succeed(['pull', 'copy'], { cwd }), /^up to date at @3 .*\nexpired at /)
@@ -109,6 +107,7 @@ test('follow goes on, survives a server that goes away, and passes on what it ha
       peers.map(({ name }) => name),
       [multiaddr],
     )
+    await until(() => follower.stderr.includes('\n'))
     const ended = await follower.end('SIGINT')
     assert.is(ended.status, 0)
     const notes = ended.stderr.trimEnd().split('\n')

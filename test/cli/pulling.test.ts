@@ -11,6 +11,7 @@ import type { PullResult, ReplicaProgress } from '../../src/db/index.ts'
 import { createDatabase, DatabaseLab, utf8 } from '../support/database-lab.ts'
 import { fail, start, succeed, succeedJson } from '../support/command-line.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('cli/pulling')
 
@@ -36,6 +37,10 @@ test('clone --serve: others clone from it, and it goes on following; a pull besi
     assert.is((await server.end('SIGTERM')).status, 0)
     await succeed(['clone', relay, 'third'], { cwd })
     assert.is((await succeedJson(['status', 'third'], { cwd }))['sequence'], 2)
+    const { peers } = await succeedJson(['status', 'third'], { cwd })
+    const typo = '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp'
+    await fail('NO_PEER_LEFT', ['pull', 'third', '--peer', typo], { cwd })
+    assert.equal((await succeedJson(['status', 'third'], { cwd }))['peers'], peers, 'a mistyped peer is not kept')
     const locked = await fail('STORE_LOCKED', ['pull', 'copy'], { cwd })
     assert.match(locked, String(clone.child.pid))
     assert.match(locked, 'coppice follow')
@@ -141,8 +146,7 @@ test('where there is no terminal, a line after a while and then now and again, a
     assert.equal(written, [])
     lines.push('{}')
   }
-  const isLate = (): boolean => logs.some(({ written }, i) => written.length < 2 - i)
-  for (let i = 0; i < 200 && isLate(); i++) await delay(10)
+  await until(() => logs.every(({ written }, i) => written.length >= 2 - i))
   for (const { shown } of logs) shown.end()
   assert.equal(logs[0]?.written.slice(0, 2), ['{}\n', '{}\n'])
   assert.equal(logs[1]?.written, ['{}\n'])

@@ -11,6 +11,7 @@ import { seeds } from '../support/property.ts'
 import { Random } from '../support/random.ts'
 import { blocksOf, lose, spoil, wreck } from '../support/store-damage.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
+import { lockedByAnother } from '../support/writer-lock.ts'
 
 const test = suite('cli/repair')
 
@@ -90,7 +91,7 @@ test('a replica is mended by its peers, an author by a replica; what nobody has 
     const beyond = await coppice(['verify', 'db', '--repair', '--peer', 'copy'], { cwd })
     assert.match(beyond.stdout, /: 1 problem beyond repair: [^]*^ {2}unused copy/m)
     assert.match(beyond.stderr, /restore a backup, or go back to an earlier state/)
-    assert.is((await coppice(['publish', 'db', '--renew'], { cwd })).status, 2, 'known damage is not signed over')
+    assert.is((await coppice(['publish', 'db', '--refresh'], { cwd })).status, 2, 'known damage is not signed over')
   }))
 
 test('a directory of this machine is a peer as any, without any network; its working state too', () =>
@@ -123,7 +124,10 @@ test('killed at any time, a repair leaves a replica that verify understands and 
       const random = new Random(seed)
       await inStore(join(cwd, 'copy'), (store) => wreck(store, random, 60))
       const repair = start(['verify', 'copy', '--repair'], { cwd })
-      await delay(random.between(200, 900))
+      let isOver = false
+      void repair.ended.then(() => (isOver = true))
+      await lockedByAnother(join(cwd, 'copy'), () => isOver)
+      await delay(random.between(0, 500))
       await repair.end('SIGKILL')
       const { status, stderr } = await coppice(['verify', 'copy'], { cwd })
       assert.ok(status === 0 || status === 1, stderr)

@@ -13,7 +13,7 @@ import { parseRequest, RequestFailure } from '../../src/gateway/request.ts'
 import { formatLink } from '../../src/link.ts'
 import { buildTree, missingRecords } from '../../src/prolly/index.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
-import { headBlock } from '../../src/pointer/index.ts'
+import { formatAuthor, headBlock } from '../../src/pointer/index.ts'
 import { surroundings } from '../../src/surroundings.ts'
 import { BlockMap } from '../support/blocks.ts'
 import { publishedFilms, signedOf } from '../support/car-lab.ts'
@@ -100,6 +100,21 @@ test('paths are matched as they are: no encoding, no dots, no second slash finds
     for (const path of paths) {
       const { status } = await lab.ask(`${path}?format=raw`)
       assert.ok(status === 404 || status === 400, `${path}: ${status}`)
+    }
+  }))
+
+test('a page for people says what this is, and not what is served', () =>
+  withGateway(async (lab, db) => {
+    const author = formatAuthor(db.author)
+    for (const path of ['/', `/${author}/${db.name}`, `/${author}/${db.name}/`]) {
+      const { status, headers, body } = await lab.ask(path)
+      assert.equal([status, headers['content-type']], [200, 'text/plain; charset=utf-8'], path)
+      const text = Buffer.from(body).toString()
+      assert.match(text, /coppice/)
+      assert.not.ok(text.includes(author) || text.includes(db.name))
+    }
+    for (const path of [`/${author}/`, `/${author}/other/`, `/${author}/${db.name}//`, `/${author}/${db.name}/?x`]) {
+      assert.is((await lab.ask(path)).status, 404, path)
     }
   }))
 
@@ -213,7 +228,7 @@ test('requests that never end are ended, while others are served', () =>
       await Promise.all(sockets.map(ended))
       assert.is((await lab.ask(`/ipfs/${root}?format=raw`)).status, 200)
     },
-    { requestTimeoutMs: 300 },
+    { requestTimeoutMs: 1_000 },
   ))
 
 test('connections of one host are bounded; the ones beyond are closed at once', () =>
@@ -247,7 +262,7 @@ test('readers that do not read are dropped, and hold no more than a piece meanwh
       assert.ok(car.cids.length > 24, 'whoever reads gets all of it')
       for (const socket of sockets) socket.destroy()
     },
-    { sendStallMs: 200 },
+    { sendStallMs: 1_000 },
   ))
 
 test('archives of one host are bounded: the next is told to come back, blocks are served meanwhile', () =>

@@ -50,7 +50,7 @@ function relayed(node: NetworkNode): string {
 }
 
 function talk(from: NetworkNode, address: string): Promise<Channel> {
-  return from.dialer(address, { isSmallTalk: true }).open(AbortSignal.timeout(10_000))
+  return from.dialer(address, { isSmallTalk: true }).open(AbortSignal.timeout(60_000))
 }
 
 test('data sent through a relay all the same ends that connection, and no other', async () => {

@@ -143,7 +143,7 @@ test('servers that are silent, that dribble, and that end in the middle are told
       ['dribble', 'slow'],
       ['cut', 'unreachable'],
     ]) {
-      const { client } = await serve(use, listener, fastClock(50))
+      const { client } = await serve(use, listener, fastClock(20))
       const error = await failureOf(client.get(path as string).then((response) => response.read(1_000_000)))
       assert.is(error.details['fault'], fault, path)
     }
@@ -153,14 +153,14 @@ test('servers that are silent, that dribble, and that end in the middle are told
 test('a server at the least rate is waited for, and so is a reader who takes his time', async () => {
   await scope(async (use) => {
     // 80 KiB/s of this clock's seconds.
-    const time = fastClock(50)
+    const time = fastClock(20)
     const { client } = await serve(
       use,
       (_request, response) => {
         let left = 30
         const began = Date.now()
         const timer = setInterval(() => {
-          const due = Math.min(30, Math.floor((Date.now() - began) / 20))
+          const due = Math.min(30, Math.floor((Date.now() - began) / 50))
           for (; left > 30 - due; left--) response.write(new Uint8Array(80 * 1024))
           if (left === 0) response.end()
         }, 5)

@@ -16,6 +16,7 @@ import { failureOf } from '../support/database-lab.ts'
 import { blockSet } from '../support/tree-sets.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
 import { importRelease, startRole } from './processes/role.ts'
+import { passing } from '../support/passing-channel.ts'
 
 const test = suite('index/clone-kill')
 
@@ -38,8 +39,7 @@ class Watcher {
   watch(channel: Channel): Channel {
     let answers = 0
     let requests = 0
-    return {
-      peer: channel.peer,
+    return passing(channel, {
       send: async (frame) => {
         if (answers++ >= this.silentFrom) {
           this.fellSilent()
@@ -52,15 +52,7 @@ class Watcher {
         if (frame !== undefined && requests++ > 0) this.#note(frame)
         return frame
       },
-      close: () => channel.close(),
-      abort: (reason) => channel.abort(reason),
-      get bytesReceived() {
-        return channel.bytesReceived
-      },
-      get bytesSent() {
-        return channel.bytesSent
-      },
-    }
+    })
   }
 
   #note(frame: Uint8Array): void {
@@ -120,7 +112,7 @@ test('killed after the welcome, and after some answers: what was written is not 
     assert.is(watcher.askedAgain, 0)
     const { blocks } = await use(await Replica.open(path, { access: 'read' })).state.store.usage()
     assert.is(blocks, (await blockSet((await db.snapshot()).tree, true)).size)
-    assert.equal((await readdir(path)).toSorted(), ['data.mdb', 'lock.mdb', 'peer.key'])
+    assert.equal((await readdir(path)).toSorted(), ['data.mdb', 'lock.mdb'])
   }))
 
 test.run()

@@ -29,7 +29,7 @@ async function startServer(): Promise<{ child: ChildProcess; address: string }> 
 
 test('moves 64 MiB between two processes, which both end by themselves', async () => {
   const { child, address } = await startServer()
-  const channel = await client.dialer(address).open(AbortSignal.timeout(10_000))
+  const channel = await client.dialer(address).open(AbortSignal.timeout(60_000))
   await channel.send(Uint8Array.of(64))
   let frames = 0
   for (let frame = await channel.receive(); frame !== undefined; frame = await channel.receive()) {
@@ -45,7 +45,7 @@ test('moves 64 MiB between two processes, which both end by themselves', async (
 
 test('a killed peer is a lost peer, not the end of its data', async () => {
   const { child, address } = await startServer()
-  const channel = await client.dialer(address).open(AbortSignal.timeout(10_000))
+  const channel = await client.dialer(address).open(AbortSignal.timeout(60_000))
   await channel.send(Uint8Array.of(255))
   assert.is((await channel.receive())?.length, 65_536)
   child.kill('SIGKILL')

@@ -1,7 +1,6 @@
 /** Peers behind a relay: a place there, small talk through it, and a direct connection for everything else. */
 import { spawn, spawnSync } from 'node:child_process'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isCoppiceError } from '../../src/errors.ts'
@@ -9,6 +8,7 @@ import { createNode, type NetworkNode, type NodeOptions } from '../../src/net/in
 import type { ChannelHandler } from '../../src/sync/channel.ts'
 import { rejects } from '../conformance/channel.ts'
 import { PROJECT } from '../support/source-files.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('net/relay')
 
@@ -32,12 +32,9 @@ async function startHidden(relay: NetworkNode): Promise<NetworkNode> {
 }
 
 async function relayedAddress(node: NetworkNode): Promise<string> {
-  for (let i = 0; i < 200; i++) {
-    const address = node.addresses().find((each) => each.includes('/p2p-circuit/'))
-    if (address !== undefined) return address
-    await sleep(50)
-  }
-  throw new Error('it has no place at a relay')
+  const relayed = (): string | undefined => node.addresses().find((each) => each.includes('/p2p-circuit/'))
+  await until(() => relayed() !== undefined)
+  return relayed() ?? ''
 }
 
 const echo: ChannelHandler = async (channel) => {
@@ -57,7 +54,7 @@ test('a hidden node has a place, and talks through it', async () => {
   const address = await relayedAddress(hidden)
   assert.is(address, `${relay.addresses()[0]}/p2p-circuit/p2p/${hidden.peerId}`)
   const client = await start({})
-  const channel = await client.dialer(address, { isSmallTalk: true }).open(AbortSignal.timeout(10_000))
+  const channel = await client.dialer(address, { isSmallTalk: true }).open(AbortSignal.timeout(60_000))
   assert.is(channel.peer, hidden.peerId)
   assert.is(channel.isLimited, true)
   await channel.send(Uint8Array.of(1, 2, 3))
@@ -75,7 +72,7 @@ test('for data it is waited for until it is reached directly, and the reason say
   const client = await start({ limits: { upgradeTimeoutMs: 300 } })
   const error = await client
     .dialer(address)
-    .open(AbortSignal.timeout(10_000))
+    .open(AbortSignal.timeout(60_000))
     .then(
       () => undefined,
       (thrown: unknown) => thrown,
@@ -90,8 +87,8 @@ test('a relay that is gone gives way to itself, when it comes back', async () =>
   const hidden = await startHidden(relay)
   await relayedAddress(hidden)
   await relay.stop()
-  for (let i = 0; i < 100 && hidden.addresses().length > 0; i++) await sleep(50)
-  assert.equal(hidden.addresses(), [], 'the place is not announced any more')
+  // Its place is not announced any more.
+  await until(() => hidden.addresses().length === 0)
   nextKey -= 2
   await start({ listen: [listen.replace(/\/p2p\/.*/, '')], relay: true })
   nextKey += 1

@@ -31,7 +31,7 @@ test.after(async () => {
 testChannels(test, async () => {
   const accepted = new Promise<Channel>((resolve) => incoming.push(resolve))
   const [address = ''] = server.addresses()
-  const a = await client.dialer(address).open(AbortSignal.timeout(10_000))
+  const a = await client.dialer(address).open(AbortSignal.timeout(60_000))
   return { a, b: await accepted }
 })
 

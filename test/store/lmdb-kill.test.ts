@@ -37,10 +37,10 @@ test(`a writer killed ${KILLS} times loses nothing durable and leaves nothing pa
     let next = 0
     for (let kill = 0; kill < KILLS; kill++) {
       const writer = startWriter(path, 'numbered', String(next), String(BATCHES_MAX))
-      // At once, within opening, after the first line, and at points between: a batch takes about a millisecond.
+      // At once, within opening, after some lines, and at points between: a batch takes about a millisecond.
       if (kill % 6 === 0) await sleep(kill * 5)
       else {
-        await writer.line()
+        for (let line = 0; line < kill % 6; line++) await writer.line()
         await sleep((kill * 7.3) % 40)
       }
       await writer.kill()

@@ -1,17 +1,18 @@
-/** The real command `coppice`, as child processes. */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+/**
+ * The command `coppice` as tests run it. Most ask for what a command prints and how it exits: {@link coppice} runs these in one
+ * process for the whole file (processes/command-host.ts), because to start Node costs ten times what a command does. What is about
+ * the process itself (signals, pipes, two at a time) is a process of its own: {@link start}, `ownProcess`.
+ */
+import { type ChildProcess, type ChildProcessWithoutNullStreams, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import * as assert from 'uvu/assert'
 
 const BIN: string = join(import.meta.dirname, '../../bin/coppice.js')
-const TIME_LIMIT_MS = 30_000
-/** Compiled modules of the first child serve the others of this file: a third of the time. */
-const COMPILE_CACHE: string = mkdtempSync(join(tmpdir(), 'coppice-compile-cache-'))
-process.on('exit', () => rmSync(COMPILE_CACHE, { recursive: true, force: true }))
+const HOST: string = join(import.meta.dirname, 'processes/command-host.ts')
+/** For what hangs: the runner's own limit would leave it running. */
+const TIME_LIMIT_MS = 200_000
 
 export interface Outcome {
   readonly status: number | null
@@ -23,13 +24,69 @@ export interface RunOptions {
   readonly cwd?: string
   readonly input?: string | Uint8Array
   readonly env?: Readonly<Record<string, string>>
+  /** For what only a process has: descriptors, or to show that it does the same. */
+  readonly ownProcess?: true
 }
 
-/** Runs one command to its end. */
+/** What the host of commands is asked, and what it answers. */
+export interface HostedCommand {
+  readonly args: readonly string[]
+  readonly cwd: string
+  readonly env: Readonly<Record<string, string>>
+  readonly input: Uint8Array
+}
+export type HostedOutcome = Outcome
+
+/** Runs one command to its end; in the process that this file's commands share, one at a time, unless it asks for its own. */
 export async function coppice(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  const running = start(args, options)
-  running.child.stdin.end(options.input)
-  return await running.ended
+  if (options.ownProcess === true) {
+    const running = start(args, options)
+    running.child.stdin.end(options.input)
+    return await running.ended
+  }
+  const outcome = last.then(() => runHosted(args, options))
+  last = outcome.catch(() => {})
+  return await outcome
+}
+
+let last: Promise<unknown> = Promise.resolve()
+let host: ChildProcess | undefined
+
+async function runHosted(args: readonly string[], options: RunOptions): Promise<Outcome> {
+  host ??= startHost()
+  const { cwd = process.cwd(), input = '' } = options
+  const command: HostedCommand = { args, cwd, env: environment(options), input: Buffer.from(input) }
+  const { promise, resolve, reject } = Promise.withResolvers<HostedOutcome>()
+  const onExit = (code: number | null, signal: string | null): void => {
+    host = undefined
+    reject(new Error(`coppice ${args.join(' ')}: ended its process (${code ?? signal})`))
+  }
+  host.once('message', resolve).once('exit', onExit).ref()
+  host.channel?.ref()
+  host.send(command)
+  try {
+    return await promise
+  } finally {
+    host?.off('message', resolve).off('exit', onExit).unref()
+    host?.channel?.unref()
+  }
+}
+
+function startHost(): ChildProcess {
+  return fork(HOST, { serialization: 'advanced', execArgv: ['--disable-warning=ExperimentalWarning'] })
+}
+
+/** The file is over when its host is: it must not be left running. */
+process.on('beforeExit', () => {
+  if (host?.connected !== true) return
+  host.ref()
+  host.disconnect()
+})
+process.on('exit', () => host?.kill('SIGKILL'))
+
+function environment(options: RunOptions): Record<string, string> {
+  const { FORCE_COLOR: _, DEBUG: __, ...env } = process.env
+  return { ...(env as Record<string, string>), NO_COLOR: '1', ...options.env }
 }
 
 /** As {@link coppice} for what must succeed; gives standard output. */
@@ -65,6 +122,8 @@ export async function fail(code: string, args: readonly string[], options: RunOp
 export interface Running extends AsyncDisposable {
   readonly child: ChildProcessWithoutNullStreams
   readonly ended: Promise<Outcome>
+  /** What it has said so far on standard error. */
+  readonly stderr: string
   /** Resolves with the first match in what it prints, from now or before. */
   line(pattern: RegExp): Promise<string>
   /** Sends a signal and waits for the end. */
@@ -72,9 +131,8 @@ export interface Running extends AsyncDisposable {
 }
 
 export function start(args: readonly string[], options: RunOptions = {}): Running {
-  const { FORCE_COLOR: _, DEBUG: __, ...env } = process.env
   const child = spawn(process.execPath, [BIN, ...args], {
-    env: { ...env, NO_COLOR: '1', NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
+    env: environment(options),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   })
   let stdout = ''
@@ -102,6 +160,9 @@ export function start(args: readonly string[], options: RunOptions = {}): Runnin
   return {
     child,
     ended,
+    get stderr() {
+      return stderr
+    },
     line,
     end,
     async [Symbol.asyncDispose]() {

@@ -19,7 +19,7 @@ import { type SuiteTally } from './uvu-guard.ts'
 /** Of a longer output only the end is kept. */
 const OUTPUT_BYTES_MAX = 1024 * 1024
 /** How long processes which a test has just ended may take to disappear. */
-const LEFTOVER_GRACE_MS = 2000
+const LEFTOVER_GRACE_MS = 5000
 const GUARD_URL: string = new URL('uvu-guard.ts', import.meta.url).href
 const SUMMARY = /^ {2}Total: +(\d+)\n {2}Passed: +(\d+)\n {2}Skipped: +(\d+)\n {2}Duration: .*\n/gm
 

@@ -15,7 +15,7 @@ await hidden.handle(async (channel) => {
 })
 const client = await createNode({ peerKey: keyOf(3), listen: ['/ip4/8.8.2.2/tcp/4003'] })
 const [address = ''] = hidden.addresses()
-const channel = await client.dialer(address).open(AbortSignal.timeout(20_000))
+const channel = await client.dialer(address).open(AbortSignal.timeout(60_000))
 let bytes = 0
 for (let frame = await channel.receive(); frame !== undefined; frame = await channel.receive()) bytes += frame.length
 process.stdout.write(`limited: ${channel.isLimited}, moved ${bytes} bytes\n`)
