@@ -3,7 +3,7 @@
  * in processes of their own, over TCP, into durable copies; what is kept of a part that has ended is not lost with the next.
  *
  *     npm run bench -- sync [PART...] [--quick] [--couriers coppice,rsync] [--sizes N,N] [--rounds N] [--shapes one,all]
- *                           [--links far,lossy] [--json FILE] [--svg FILE] [--markdown]
+ *                           [--links far,lossy] [--upload KIB] [--json FILE] [--svg FILE] [--markdown]
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -102,6 +102,7 @@ function parsePlan(args: string[], usual: Profile): Plan {
       rounds: { type: 'string' },
       shapes: { type: 'string' },
       links: { type: 'string' },
+      upload: { type: 'string' },
       json: { type: 'string' },
       svg: { type: 'string' },
       markdown: { type: 'boolean', default: false },
@@ -110,10 +111,15 @@ function parsePlan(args: string[], usual: Profile): Plan {
   const profile = values.quick ? QUICK : usual
   const sizes = values.sizes?.split(',').map((size) => [countOption('--sizes', size, 0), 1] as const)
   const rounds = values.rounds === undefined ? undefined : countOption('--rounds', values.rounds, 1)
+  const upload = values.upload === undefined ? undefined : countOption('--upload', values.upload, 1)
   const chosen = (sizes ?? profile.sizes).map(([size, usually]) => [size, rounds ?? usually] as const)
   return {
     parts: listOption('part', positionals.length > 0 ? positionals.join(',') : undefined, PARTS),
-    profile: { ...profile, sizes: chosen },
+    profile: {
+      ...profile,
+      sizes: chosen,
+      crowdBytesPerSecond: upload === undefined ? profile.crowdBytesPerSecond : upload * 1024,
+    },
     couriers: listOption('--couriers', values.couriers, COURIER_NAMES),
     shapes: listOption('--shapes', values.shapes, ALL_SHAPES),
     links: values.links === undefined ? profile.links : listOption('--links', values.links, LINK_NAMES),

@@ -1,7 +1,7 @@
 /**
  * A process of the sync benchmark: some of the many replicas that clone from one author at once. Each serves what it has
- * from the first, so that they find each other through the author. Clones all of them when a line comes on standard input,
- * prints when each was there, in seconds, and goes on serving until its standard input ends.
+ * from the first, as `coppice clone --serve` does, and knows nobody but the author. Clones all of them when a line comes on
+ * standard input, prints when each was there, in seconds, and goes on serving until its standard input ends.
  *
  *     node bench/rounds/crowd.ts '{"address":"coppice:...","replicas":10,"directory":"..."}'
  */
@@ -19,38 +19,28 @@ export interface CrowdOptions {
 }
 
 const { address, replicas, directory } = JSON.parse(process.argv[2] ?? '{}') as CrowdOptions
-const crowd = await Promise.all(Array.from({ length: replicas }, (_, i) => join(directory, String(i))).map(settle))
+const paths = Array.from({ length: replicas }, (_, i) => join(directory, String(i)))
 console.log('ready')
 for await (const _ of createInterface({ input: process.stdin })) {
-  console.log(JSON.stringify(await Promise.all(crowd.map((replica) => seconds(() => complete(replica))))))
+  console.log(JSON.stringify(await Promise.all(paths.map((path) => seconds(() => clone(path))))))
 }
 process.exit()
 
-/** A replica that has nothing yet and is served: a clone that was stopped as soon as it knew what to fetch. */
-async function settle(path: string): Promise<Replica> {
-  const stopping = new AbortController()
-  const { signal } = stopping
-  try {
-    await (await Replica.clone(address, path, { signal, onTarget: () => stopping.abort() })).close()
-  } catch (error) {
-    if (!signal.aborted) throw error
-  }
-  const replica = await Replica.open(path)
-  await serve([replica], {
-    peerKey: crypto.getRandomValues(new Uint8Array(32)),
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-  })
-  return replica
-}
-
 /** Again where nobody had time for it: what it has, it keeps. */
-async function complete(replica: Replica): Promise<void> {
+async function clone(path: string): Promise<void> {
   for (;;) {
     try {
-      await replica.pull()
+      await Replica.clone(address, path, { onOpened: share })
       return
     } catch (error) {
       if (!isCoppiceError(error, 'NO_PEER_LEFT')) throw error
     }
   }
+}
+
+async function share(replica: Replica): Promise<void> {
+  await serve([replica], {
+    peerKey: crypto.getRandomValues(new Uint8Array(32)),
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+  })
 }

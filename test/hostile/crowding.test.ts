@@ -72,6 +72,18 @@ test('a peer that is busy whenever it is asked is given up in the end', async ()
   assert.equal(outcomesOf({ peers: error.details['peers'] as never }), { mallory: 'busy' })
 })
 
+test('a peer that leaves all to others is no hindrance where there are such, and is given up in the end where there are none', async () => {
+  const source = await manyRows()
+  const lab = new Lab()
+  const mallory = lab.tampering('mallory', source, (_, { id }) => ({ type: 'refusal', id, reason: 'elsewhere' }))
+  const error: unknown = await lab.pull(source, [mallory], new CountingStore()).catch((thrown: unknown) => thrown)
+  assert.ok(isCoppiceError(error, 'NO_PEER_LEFT'))
+  assert.equal(outcomesOf({ peers: error.details['peers'] as never }), { mallory: 'busy' })
+  const store = new CountingStore()
+  const report = await lab.pull(source, [mallory, lab.peer('alice', source)], store)
+  assert.is(outcomesOf(report)['alice'], 'used')
+})
+
 test('what is owed is asked of a peer that has sent blocks before, not of the next idle one', async () => {
   const source = await manyRows()
   const lab = new Lab()

@@ -32,6 +32,8 @@ export interface FetchOptions {
    * tree has. Undefined, where parts of other trees may be here: each block is asked for by its link, so that none comes again.
    */
   readonly base?: Link | null | undefined
+  /** Whether what is fetched is served meanwhile, so that others who fetch the same may ask for it. */
+  readonly isShared?: boolean | undefined
   /** What a patch came to before: those who lied about rows are found by the whole tree. */
   readonly patch?: PatchOutcome | undefined
   /** Given a function that takes in a further peer; called once, and what it gives back when the fetch is over. */

@@ -10,7 +10,7 @@
 import { CoppiceError, isCoppiceError } from '../../errors.ts'
 import { formatLink } from '../../link.ts'
 import { BLOCK_REQUESTS_PER_PEER, BUSY_WAIT_MS, BYTES_PER_TURN, HEDGE_AFTER_MS } from '../limits.ts'
-import type { Blocks, Refused, Session } from '../peers/session.ts'
+import type { Blocks, DataRefused, Session } from '../peers/session.ts'
 import type { PullProgress, PullReport } from '../report.ts'
 import { Bell } from './bell.ts'
 import type { FetchOptions, FetchTarget } from './fetch-options.ts'
@@ -60,13 +60,13 @@ class TreeFetch {
   #bytesThisTurn = 0
 
   constructor(target: FetchTarget, sessions: readonly Session[], store: PullStore, options: FetchOptions) {
-    const { base, format, random } = options
+    const { base, format, random, holds: announced, isShared = false } = options
     this.#target = target
     this.#sessions = sessions
     this.#options = options
     this.#writer = new VerifiedWriter(store, options.writeBytesMax)
     const isSalvage = options.onLost !== undefined
-    this.#holdings = new Holdings({ announced: options.holds, isSalvage, random })
+    this.#holdings = new Holdings({ announced, isSalvage, isShared, random })
     for (const session of sessions) this.#holdings.add(session, options.clock.now())
     this.#frontier = new Frontier(target, this.#writer, {
       format,
@@ -195,9 +195,9 @@ class TreeFetch {
       if (typeof answer === 'string') {
         this.#frontier.giveBack(question.wants)
         this.#questions.delete(question)
-        this.#noteRefused(question.session, answer)
+        this.#noteRefused(question, answer)
         this.#bell.ring()
-        if (question.session.isOpen) await this.#rest()
+        if (question.session.isOpen && !this.#holdings.isLeft(question.session, answer)) await this.#rest()
         return
       }
       this.#accept(question, answer)
@@ -214,14 +214,14 @@ class TreeFetch {
     }
   }
 
-  #noteRefused(session: Session, answer: Refused): void {
-    const isTooLong = this.#holdings.noteRefused(session, this.#now)
+  #noteRefused({ session, wants }: Question, answer: DataRefused): void {
+    const isTooLong = this.#holdings.noteRefused(session, wants, answer, this.#now)
     if (isTooLong) session.fail('busy', 'never gives what it says that it has')
     else if (answer === 'gone') this.#holdings.noteGone(session, this.#now)
   }
 
   /** `busy` also where the peer was dropped. */
-  async #answerTo(question: Question): Promise<Blocks | Refused> {
+  async #answerTo(question: Question): Promise<Blocks | DataRefused> {
     const { session, kind, bytesMax } = question
     const root = this.#options.named?.(session) ?? this.#target.root
     const links = question.wants.map((want) => want.link)
@@ -345,6 +345,7 @@ class TreeFetch {
         return
       }
       this.#questions.listen(this.#now)
+      for (const session of this.#holdings.askable) session.shareWith?.(this.#holdings.sharers)
       this.#writer.writeSome()
       this.#bell.ring()
       this.#checkPeersLeft()

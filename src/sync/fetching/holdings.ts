@@ -6,12 +6,14 @@
 import {
   BLOCK_REQUESTS_PER_PEER,
   BUSY_MS_MAX,
+  ELSEWHERE_MS_MAX,
+  ELSEWHERE_WAIT_MS,
   HAVE_LINKS,
   HAVE_PAUSE_MS_MAX,
   HAVE_PAUSE_MS_MIN,
   PARTIAL_PATIENCE_MS,
 } from '../limits.ts'
-import type { Session } from '../peers/session.ts'
+import type { DataRefused, Session } from '../peers/session.ts'
 import type { Frontier } from './frontier.ts'
 import type { Want } from './wants.ts'
 
@@ -34,6 +36,8 @@ interface Standing {
   readonly offers: Set<Want>
   /** What it did not have when it was asked for it. */
   readonly lacks: WeakSet<Want>
+  /** What it left to others: since when, and when to ask for it again. */
+  readonly elsewhere: Map<Want, { readonly since: number; readonly until: number }>
 }
 
 export interface HoldingsOptions {
@@ -41,6 +45,8 @@ export interface HoldingsOptions {
   readonly announced: (session: Session) => boolean
   /** What may be had is fetched: everybody is asked for it, and nobody has to have it. */
   readonly isSalvage: boolean
+  /** What is fetched is served to others meanwhile: who begin at the same time, perhaps. */
+  readonly isShared: boolean
   /** 0 <= n < 1. */
   readonly random: () => number
 }
@@ -69,6 +75,7 @@ export class Holdings {
       refusesSince: undefined,
       offers: new Set(),
       lacks: new WeakSet(),
+      elsewhere: new Map(),
     })
   }
 
@@ -100,8 +107,14 @@ export class Holdings {
     return false
   }
 
+  /** Whether others may ask for what comes. */
+  get isShared(): boolean {
+    return this.#options.isShared
+  }
+
   /** Whether some peers may come to have parts of the tree: as many may begin together. */
   get mayBecomeSwarm(): boolean {
+    if (this.#options.isShared) return true
     for (const [{ status }, { isAsked }] of this.#open()) {
       if (isAsked && (status === 'partial' || status === 'empty')) return true
     }
@@ -162,13 +175,53 @@ export class Holdings {
    * It did not give what it was asked for. What it offered is left to it no longer, since saying so costs nothing: it is asked anew for
    * what it has. True: it has done nothing else for too long.
    */
-  noteRefused(session: Session, now: number): boolean {
+  noteRefused(session: Session, wants: readonly Want[], answer: DataRefused, now: number): boolean {
+    if (this.isLeft(session, answer)) return this.#noteElsewhere(session, wants, now)
     const standing = this.#of(session)
     if (standing?.isAsked !== true) return false
     standing.offers.clear()
     pause(standing, now)
     standing.refusesSince ??= now
     return now - standing.refusesSince >= BUSY_MS_MAX
+  }
+
+  /** Whether a holder left to others what it was asked for: it has other parts, which it may be asked for at once. */
+  isLeft(session: Session, answer: DataRefused): boolean {
+    return answer === 'elsewhere' && this.holds(session)
+  }
+
+  /** True: for too long. */
+  #noteElsewhere(session: Session, wants: readonly Want[], now: number): boolean {
+    const standing = this.#of(session)
+    if (standing === undefined) return false
+    for (const want of standing.elsewhere.keys()) if (want.settled) standing.elsewhere.delete(want)
+    const until = now + ELSEWHERE_WAIT_MS * (1 + this.#options.random())
+    let isTooLong = false
+    for (const want of wants) {
+      const since = standing.elsewhere.get(want)?.since ?? now
+      isTooLong ||= now - since >= 2 * ELSEWHERE_MS_MAX
+      standing.elsewhere.set(want, { since, until })
+    }
+    return isTooLong
+  }
+
+  /** Until when `session` has left the want to others; undefined where it has not. */
+  elsewhereUntil(session: Session, want: Want): number | undefined {
+    return this.#of(session)?.elsewhere.get(want)?.until
+  }
+
+  /** Whether what comes is of use to others who fetch the tree now, as far as is known. */
+  isCrowd(now: number): boolean {
+    if (this.isSwarm(now)) return true
+    for (const [, { elsewhere }] of this.#open()) if (elsewhere.size > 0) return true
+    return false
+  }
+
+  /** How many others fetch the tree, as far as is known. */
+  get sharers(): number {
+    let count = 0
+    for (const [{ status }, { isAsked }] of this.#open()) if (isAsked && status === 'partial') count++
+    return count
   }
 
   noteGave(session: Session): void {

@@ -13,6 +13,8 @@ import {
   QUESTION_BYTES_MIN,
   SPARED_DEBT_MS,
   SPARED_MS,
+  SWARM_OWED_BYTES_MAX,
+  SWARM_PATIENCE_MS,
   SWARM_PARTS,
 } from '../limits.ts'
 import type { Session } from '../peers/session.ts'
@@ -69,12 +71,12 @@ export class Planner {
     const askable = holdings.askable.filter((each) => holdings.mayHaveAny(each))
     if (!askable.includes(session)) return undefined
     const isSwarm = holdings.isSwarm(now)
-    const isSpared = isSwarm && holdings.holds(session)
+    const isSpared = holdings.isCrowd(now) && holdings.holds(session)
     // A session may still owe answers to an earlier pull. Whoever has not sent anything yet can hold up one question only.
     const atOnce = tally.isProven(session) && !isSpared ? BLOCK_REQUESTS_PER_PEER : 1
     if (session.openQuestions >= atOnce) return undefined
     const asking = { session, now, isSwarm, isSpared, budget: this.#budgetOf(session, askable, isSpared) }
-    if (isSpared && this.#isServedByOthers(asking)) return undefined
+    if (isSpared ? this.#isServedByOthers(asking) : isSwarm && this.#isSwarmBusy(now)) return undefined
     const share = Math.floor(asking.budget / this.#linksFor(askable))
     const offer = (want: Want): Offer<QuestionKind> | undefined => this.#offer(asking, want, share)
     const taken =
@@ -112,13 +114,21 @@ export class Planner {
 
   /** How the want would be asked for, if it would be. A single block counts for `share` bytes at least. */
   #offer(asking: Asking, want: Want, share: number): Offer<QuestionKind> | undefined {
-    const { holdings, frontier } = this.#parts
-    if (!holdings.mayHave(asking.session, want)) return undefined
+    const { frontier } = this.#parts
+    if (!this.#mayAsk(asking, want)) return undefined
     if (asking.isSpared && this.#isLeftToOthers(asking, want)) return undefined
     const range = this.#rangeBytes(asking, want)
     if (range !== undefined) return { kind: 'range', bytes: range }
     if (want.weight > 0 && frontier.internalAsked >= INTERNAL_NODES_MAX) return undefined
     return { kind: 'blocks', bytes: Math.max(want.bytesLikely, share) }
+  }
+
+  /** What a peer has left to others it is not asked for while these bring anything. */
+  #mayAsk({ session, now }: Asking, want: Want): boolean {
+    const { holdings } = this.#parts
+    if (!holdings.mayHave(session, want)) return false
+    const until = holdings.elsewhereUntil(session, want)
+    return until === undefined || (now >= until && this.#owedBySwarm(now) === 0)
   }
 
   /** What its range would bring; undefined where it is asked for by its link. */
@@ -147,6 +157,17 @@ export class Planner {
     return now < this.#sparedUntil
   }
 
+  /** Whether those who have parts of the tree have been asked for enough. */
+  #isSwarmBusy(now: number): boolean {
+    return this.#owedBySwarm(now) >= SWARM_OWED_BYTES_MAX
+  }
+
+  /** What peers that have parts of the tree owe, but for what they have owed for too long. */
+  #owedBySwarm(now: number): number {
+    const { holdings, questions } = this.#parts
+    return questions.owedSince(now - SWARM_PATIENCE_MS, (session) => !holdings.holds(session))
+  }
+
   /** Whether peers that have it are quick enough to leave it to them. */
   #isLeftToOthers({ session, now }: Asking, want: Want): boolean {
     const { holdings, paces } = this.#parts
@@ -164,11 +185,11 @@ export class Planner {
 
   /** What another peer has owed for long. */
   #overdue(asking: Asking): Question | undefined {
-    const { session, now, isSpared } = asking
-    const { holdings, questions, frontier } = this.#parts
-    const isOwed = (want: Want): boolean => !want.settled && holdings.mayHave(session, want)
+    const { session, now, isSwarm } = asking
+    const { questions, frontier } = this.#parts
+    const isOwed = (want: Want): boolean => !want.settled && this.#mayAsk(asking, want)
     const debt = questions.getOverdue(session, now, (question) => {
-      if (isSpared && now - question.askedAt < SPARED_DEBT_MS) return false
+      if (isSwarm && now - question.askedAt < SPARED_DEBT_MS) return false
       return question.wants.some(isOwed) && !this.#hasBetter(asking, question)
     })
     if (debt === undefined) return undefined
@@ -193,7 +214,8 @@ export class Planner {
     const { session, now: askedAt, isSwarm, budget } = asking
     const { kind, wants, bytes } = taken
     // A part that others are to be told of has to come as a whole. What a range will bring is known where no base is left out.
-    const bytesMax = isSwarm ? Math.max(bytes, budget) : this.#parts.density === 1 ? Math.min(bytes, budget) : budget
+    const isWhole = isSwarm || this.#parts.holdings.isShared
+    const bytesMax = isWhole ? Math.max(bytes, budget) : this.#parts.density === 1 ? Math.min(bytes, budget) : budget
     return {
       session,
       kind,

@@ -49,6 +49,13 @@ export class Questions {
     }
   }
 
+  /** The most that the peers which pass `test` have been asked for since then and not answered. */
+  owedSince(since: number, test: (session: Session) => boolean): number {
+    let bytes = 0
+    for (const { session, askedAt, bytesMax } of this.#open) if (askedAt >= since && test(session)) bytes += bytesMax
+    return bytes
+  }
+
   /** A question that another peer has owed for long, for `session` to be asked. Whoever owes for long itself is no help. */
   getOverdue(session: Session, now: number, mayTake: (question: Question) => boolean): Question | undefined {
     if (this.debtOf(session, now) !== undefined) return undefined

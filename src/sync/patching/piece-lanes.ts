@@ -10,7 +10,7 @@ import type { Block, Link } from '../../link.ts'
 import type { Store } from '../../store/interface.ts'
 import { Bell } from '../fetching/bell.ts'
 import { BLOCK_REQUESTS_PER_PEER, HEDGE_AFTER_MS } from '../limits.ts'
-import type { Blocks, Refused, Session } from '../peers/session.ts'
+import type { Blocks, DataRefused, Session } from '../peers/session.ts'
 import { firstAnswer } from './first-answer.ts'
 import type { PatchPeers } from './patch-peers.ts'
 import type { PatchProgress } from './patch-progress.ts'
@@ -232,14 +232,14 @@ export class PieceLanes {
   async #askNodes(session: Session, links: readonly Link[]): Promise<NodeAnswer | undefined> {
     const { peers, root } = this.#options
     if (!peers.isUsable(session)) return undefined
-    let answer: Blocks | Refused
+    let answer: Blocks | DataRefused
     try {
       answer = await session.getBlocks(root, links)
     } catch (error) {
       if (session.isOpen) throw error
       return undefined
     }
-    if (answer === 'busy') await peers.rest()
+    if (answer === 'busy' || answer === 'elsewhere') await peers.rest()
     if (typeof answer === 'string') {
       if (answer === 'gone') peers.leave(session)
       return undefined

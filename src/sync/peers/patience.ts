@@ -18,6 +18,13 @@ export interface Observation {
 export class Patience {
   #leftMs = PATIENCE_MS
   #quietMs = 0
+  /** How many the peer's line is shared by: each gets its part of the minimum rate. */
+  sharers = 1
+
+  /** In bytes per second. */
+  get rateMin(): number {
+    return RATE_BYTES_PER_SECOND_MIN / this.sharers
+  }
 
   /** Undefined while the peer is good enough; else what it is to be dropped for. */
   judge({ elapsedMs, owes, bytes, answers }: Observation): 'silent' | 'slow' | undefined {
@@ -28,7 +35,7 @@ export class Patience {
     }
     // A process that was suspended has not been watching.
     const elapsed = Math.min(Math.max(0, elapsedMs), 2 * WATCH_INTERVAL_MS)
-    const earned = (bytes * 1000) / RATE_BYTES_PER_SECOND_MIN + answers * ANSWER_ALLOWANCE_MS
+    const earned = (bytes * 1000) / this.rateMin + answers * ANSWER_ALLOWANCE_MS
     this.#quietMs = bytes > 0 ? 0 : this.#quietMs + elapsed
     this.#leftMs = Math.min(PATIENCE_MS, this.#leftMs + earned - elapsed)
     if (this.#leftMs > 0) return undefined

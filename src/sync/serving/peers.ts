@@ -54,6 +54,11 @@ export class PeerExchange {
     return this.#known.size
   }
 
+  /** Whether `peer` said where it serves the database. */
+  knows(peer: string): boolean {
+    return this.#known.has(peer)
+  }
+
   /** Notes what `peer` says of itself, no address meaning that it does not serve; gives a sample of the others. */
   answer(peer: string, addresses: readonly string[]): string[] {
     this.#expire()
