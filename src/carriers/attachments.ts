@@ -21,8 +21,8 @@ export const ATTACHMENT_IDS = {
   ipnsHops: 6,
 } as const
 
-/** All of them together: what fits a small answer. A chain of rotations that is longer is asked for by itself. */
-export const ATTACHMENTS_BYTES_MAX: number = 48 * 1024
+/** All of them together: 1,024 rotations have 167 KB, evidence 6, envelopes a few. Carriers with less room leave some out. */
+export const ATTACHMENTS_BYTES_MAX: number = 256 * 1024
 const ATTACHMENTS_MAX = 16
 const ID_MAX = 255
 
@@ -58,4 +58,11 @@ export function decodeAttachments(bytes: Uint8Array): Attachments {
   }
   reader.end('attachments')
   return attachments
+}
+
+/** Of them the statements, encoded: what says who may sign and what is forked. Undefined where there is none. */
+export function statementsOf(attachments: Attachments): Uint8Array | undefined {
+  const ids: readonly number[] = [ATTACHMENT_IDS.rotations, ATTACHMENT_IDS.evidence]
+  const statements = [...attachments].filter(([id]) => ids.includes(id))
+  return statements.length === 0 ? undefined : encodeAttachments(new Map(statements))
 }

@@ -17,7 +17,7 @@ export interface PointerRecord {
   readonly attachments: Attachments
 }
 
-/** One record that a carrier showed. Nothing of it is verified, but that it is of the carrier's own form. */
+/** One record that a carrier showed. Nothing of it is verified, but that it is of the carrier's own form, and envelopes beside it. */
 export interface Shown {
   readonly record: PointerRecord
   /** Members of the carrier that showed these very bytes; 1 where it has none. */
@@ -42,6 +42,8 @@ export interface CarrierReceipt {
   readonly seen: number
   /** What was said by those that did not take it, for people; a few. */
   readonly refusals: readonly string[]
+  /** Envelopes that it made with the signer's key, by which others put the record again: to be kept beside it. */
+  readonly attachments?: Attachments
 }
 
 export interface Carrier {

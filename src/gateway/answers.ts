@@ -2,13 +2,23 @@
  * Answers of the gateway: statuses, headers, and bodies that are read while they are sent. The bytes are what their CIDs say, so
  * they never change and may be kept by anybody; types are fixed, and nothing is ever to be shown as a page (THREATS row 30).
  */
+import { bytesToHex } from '../bytes.ts'
 import { carHeader, writeCar } from '../car/index.ts'
+import { decodeAttachments } from '../carriers/attachments.ts'
 import { isCoppiceError } from '../errors.ts'
 import { formatLink, type Link, matchesLink } from '../link.ts'
-import { encodeRootFile } from '../mirror/root-file.ts'
+import { attachmentsOf, encodeRootFile } from '../mirror/root-file.ts'
+import { sha256 } from '../sha256.ts'
 import { archiveBlocks, dupsOf, isOutside, resolvePath, topBlock } from './archive.ts'
 import { CAR_TYPE, RAW_TYPE } from './media-types.ts'
-import { type CarRequest, type GatewayRequest, type RawRequest, RequestFailure, type RootRequest } from './request.ts'
+import {
+  type CarRequest,
+  type GatewayRequest,
+  type PageRequest,
+  type RawRequest,
+  RequestFailure,
+  type RootRequest,
+} from './request.ts'
 import type { Found, Served } from './served.ts'
 
 export interface Answer {
@@ -20,6 +30,10 @@ export interface Answer {
 /** As trustless gateways have it: half a year and more. */
 const FOREVER = 'public, max-age=29030400, immutable'
 const NOTHING = new Uint8Array(0)
+const SERVER_PAGE =
+  'This server has signed databases of coppice, for replicas and for IPFS tools. A database is at /AUTHOR/NAME/.'
+const DATABASE_PAGE =
+  'This is a signed database of coppice, for replicas and for IPFS tools: coppice clone "ADDRESS" COPY --peer URL, with the URL of this page and the address that its author gave you.'
 
 /** For every answer. Whoever reads them may be a page of any site: all of it is public. */
 export const COMMON_HEADERS: Readonly<Record<string, string>> = {
@@ -65,6 +79,7 @@ async function contentOf(
   { cacheControl = '' }: RequestConditions,
   signal: AbortSignal,
 ): Promise<Answer> {
+  if (request.kind === 'page') return pageAnswer(served, request)
   if (request.kind === 'root') return await rootAnswer(served, request)
   if (request.database !== undefined && !served.has(request.database)) throw notHere()
   const { named } = request
@@ -81,11 +96,22 @@ function notHere(): RequestFailure {
   return new RequestFailure(404, 'not here')
 }
 
+/** For people. It names nothing: what is served is known to those who have its address. */
+function pageAnswer(served: Served, { database }: PageRequest): Answer {
+  if (database === undefined) return textAnswer(200, SERVER_PAGE)
+  if (!served.has(database)) throw notHere()
+  return textAnswer(200, DATABASE_PAGE)
+}
+
 /** The signed root as a mirror's root file without packs: its blocks are asked for below `ipfs/`. */
 async function rootAnswer(served: Served, { database }: RootRequest): Promise<Answer> {
   const signed = await served.newest(database)
   if (signed === undefined) throw notHere()
-  const body = encodeRootFile({ roots: [{ signedRoot: signed.bytes, packs: [] }], packs: [], attachments: [] })
+  const beside = await served.attachments(database)
+  const attachments = beside === undefined ? [] : attachmentsOf(decodeAttachments(beside))
+  const body = encodeRootFile({ roots: [{ signedRoot: signed.bytes, packs: [] }], packs: [], attachments })
+  // What travels beside a root changes without it.
+  const tag = attachments.length === 0 ? '' : `.${bytesToHex(sha256(body)).slice(0, 16)}`
   return {
     status: 200,
     headers: {
@@ -93,14 +119,14 @@ async function rootAnswer(served: Served, { database }: RootRequest): Promise<An
       'content-length': String(body.length),
       'content-disposition': 'attachment; filename="root"',
       'cache-control': 'no-cache',
-      etag: `"${formatLink(signed.link)}"`,
+      etag: `"${formatLink(signed.link)}${tag}"`,
     },
     body,
   }
 }
 
 async function rawAnswer(link: Link, found: Found, request: RawRequest, absent: RequestFailure): Promise<Answer> {
-  const { bytes } = found.kind === 'head' ? found.block : { bytes: await found.blocks.get(link) }
+  const { bytes } = found.kind !== 'subtree' ? found.block : { bytes: await found.blocks.get(link) }
   // A disk that changed a block makes the gateway incomplete, and never a liar.
   if (bytes === undefined || !matchesLink(link, bytes)) throw absent
   const headers = {
@@ -121,6 +147,8 @@ async function carAnswer(
 ): Promise<Answer> {
   const resolved = await held(absent, () => resolvePath(served, link, request))
   if (resolved === undefined) throw absent
+  // Below it are databases that may be elsewhere: an archive of some would look like one of all.
+  if (resolved.end.kind === 'heads' && request.scope === 'all') throw absent
   if (isOutside(resolved, request)) throw new RequestFailure(400, 'expected entity-bytes within the file')
   const dups = dupsOf(resolved, request)
   if (dups === 'refused') throw new RequestFailure(406, 'expected a smaller DAG for this value of dups')

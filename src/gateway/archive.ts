@@ -40,7 +40,7 @@ export async function resolvePath(served: Served, start: Link, request: CarReque
 }
 
 export async function topBlock(link: Link, found: Found): Promise<Block> {
-  if (found.kind === 'head') return found.block
+  if (found.kind !== 'subtree') return found.block
   return { link, bytes: requireHeld(link, await found.blocks.get(link)) }
 }
 
@@ -50,6 +50,10 @@ function stepFrom(
   path: readonly string[],
 ): { readonly link: Link; readonly rest: string[] } | undefined {
   const [field, index, part] = path
+  if (found.kind === 'heads') {
+    const head = found.heads.get(field ?? '')
+    return head && { link: head, rest: path.slice(1) }
+  }
   if (found.kind === 'head') return field === '0' ? { link: found.record.link, rest: path.slice(1) } : undefined
   if (linkCodec(link) !== CODEC_DAG_CBOR || field !== '2' || !/^(0|[1-9]\d{0,5})$/.test(index ?? '')) return undefined
   const node = Node.decode(bytes)
@@ -68,7 +72,11 @@ export async function* archiveBlocks(
 ): AsyncGenerator<Block, void> {
   yield* before
   const seen = request.dups === 'y' ? undefined : new SeenValues(SEEN_VALUES_MAX)
-  if (request.scope === 'block' || (request.scope === 'entity' && (end.kind === 'head' || !isFile(end.record)))) {
+  if (
+    end.kind === 'heads' ||
+    request.scope === 'block' ||
+    (request.scope === 'entity' && !(end.kind === 'subtree' && isFile(end.record)))
+  ) {
     yield await topBlock(link, end)
   } else if (end.kind === 'head') {
     yield end.block
@@ -113,7 +121,7 @@ export function isOutside({ end }: Resolved, { entityBytes }: CarRequest): boole
  * remembered for the one is not known to fit, and `refused` where that, or endless repetition, was asked for.
  */
 export function dupsOf({ end }: Resolved, { dups, scope }: CarRequest): 'y' | 'n' | undefined | 'refused' {
-  const { bytes } = end.record
+  const bytes = end.kind === 'heads' ? 0 : end.record.bytes
   // Each value out of line has more than 1 KiB.
   const isFew = scope === 'block' || bytes <= SEEN_VALUES_MAX * FORMAT_1.inlineBytesMax
   if (dups === 'y') return bytes <= REPEATING_BYTES_MAX ? 'y' : 'refused'

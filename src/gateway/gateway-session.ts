@@ -4,16 +4,17 @@
  * root that was learnt elsewhere, if it has the root's node; then it has to have the rest.
  */
 import { CarFailure, CarReader } from '../car/index.ts'
+import { statementsOf } from '../carriers/attachments.ts'
 import type { Clock } from '../clock.ts'
 import { isCoppiceError } from '../errors.ts'
 import { HttpSession } from '../http/index.ts'
 import type { HttpClient, HttpResponse } from '../http/index.ts'
 import { ANSWER_BYTES_MAX } from '../limits.ts'
 import { CODEC_DAG_CBOR, formatLink, type Link, linkCodec, linkMapKey } from '../link.ts'
-import { decodeRootFile, ROOT_FILE } from '../mirror/root-file.ts'
+import { decodeRootFile, knownAttachments, ROOT_FILE } from '../mirror/root-file.ts'
 import { ROOT_FILE_BYTES_MAX } from '../mirror/limits.ts'
 import { NODE_BYTES_MAX, RAW_VALUE_BYTES_MAX } from '../prolly/index.ts'
-import type { Blocks, RangeQuestion, Refused } from '../sync/index.ts'
+import type { Blocks, RangeQuestion, Refused, Session } from '../sync/index.ts'
 import { CAR_TYPE, RAW_TYPE } from './media-types.ts'
 import { PreOrder } from './pre-order.ts'
 
@@ -42,11 +43,17 @@ export class GatewaySession extends HttpSession {
   /** Of each root that was asked about, whether its node is there. */
   readonly #roots = new Map<string, boolean>()
   #hasArchives = true
+  #statements: Uint8Array | undefined
 
-  /** `signedRoot`: what it shows, if anything. */
-  constructor(client: HttpClient, clock: Clock, signedRoot: Uint8Array | undefined) {
+  /** `shown`: its root file, if it has one. */
+  constructor(client: HttpClient, clock: Clock, shown: Pick<Session, 'announced' | 'statements'> | undefined) {
     super(client, clock)
-    this.announce(signedRoot)
+    this.announce(shown?.announced)
+    this.#statements = shown?.statements
+  }
+
+  get statements(): Uint8Array | undefined {
+    return this.#statements
   }
 
   override async getBlocks(_root: Link, links: readonly Link[]): Promise<Blocks | Refused> {
@@ -85,7 +92,9 @@ export class GatewaySession extends HttpSession {
     }
     const bytes = await response.read(ROOT_FILE_BYTES_MAX)
     try {
-      return decodeRootFile(bytes).roots[0]?.signedRoot
+      const file = decodeRootFile(bytes)
+      this.#statements = statementsOf(knownAttachments(file))
+      return file.roots[0]?.signedRoot
     } catch (error) {
       throw this.client.fault('protocol', error instanceof Error ? error.message : String(error), error)
     }

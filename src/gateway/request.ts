@@ -40,7 +40,13 @@ export interface CarRequest extends ContentRequest {
   readonly dups: 'y' | 'n' | undefined
 }
 
-export type GatewayRequest = RootRequest | RawRequest | CarRequest
+/** What a browser asks that was given the URL for replicas: that of the server, or of a database. */
+export interface PageRequest {
+  readonly kind: 'page'
+  readonly database: DatabasePath | undefined
+}
+
+export type GatewayRequest = RootRequest | RawRequest | CarRequest | PageRequest
 
 export class RequestFailure extends Error {
   override readonly name = 'RequestFailure'
@@ -54,6 +60,7 @@ export class RequestFailure extends Error {
 
 const PATH =
   /^(?:\/(k51[a-z0-9]{1,62})\/([a-z0-9][a-z0-9._-]{0,47}))?\/(root|ipfs\/([A-Za-z0-9]+)((?:\/[A-Za-z0-9._-]+)*)\/?)$/
+const PAGE = /^\/(?:(k51[a-z0-9]{1,62})\/([a-z0-9][a-z0-9._-]{0,47})\/?)?$/
 const FILENAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/
 const ENTITY_BYTES = /^(-?\d{1,15}):(-?\d{1,15}|\*)$/
 const PATH_SEGMENTS_MAX = 64
@@ -62,11 +69,13 @@ const PATH_SEGMENTS_MAX = 64
 export function parseRequest(url: string, accept: string | undefined): GatewayRequest {
   if (url.length > URL_CHARS_MAX) throw new RequestFailure(414, `expected a URL of at most ${URL_CHARS_MAX} characters`)
   if (!url.startsWith('/')) throw new RequestFailure(400, 'expected a path')
+  const page = PAGE.exec(url)
+  if (page !== null) return { kind: 'page', database: databaseOf(page) }
   const mark = url.indexOf('?')
   const match = PATH.exec(mark === -1 ? url : url.slice(0, mark))
   if (match === null) throw new RequestFailure(404, 'there is nothing at this path')
-  const [, author, name, what, cid, below = ''] = match
-  const database = author === undefined || name === undefined ? undefined : { author, name }
+  const [, , , what, cid, below = ''] = match
+  const database = databaseOf(match)
   if (what === 'root' || cid === undefined) {
     if (database === undefined) throw new RequestFailure(404, 'there is nothing at this path')
     return { kind: 'root', database }
@@ -81,6 +90,10 @@ export function parseRequest(url: string, accept: string | undefined): GatewayRe
   if (format === 'car') return carRequest(content, path, query, range)
   if (path.length > 0) throw new RequestFailure(400, 'expected no path after the CID of a raw block')
   return { kind: 'raw', ...content }
+}
+
+function databaseOf([, author, name]: RegExpExecArray): DatabasePath | undefined {
+  return author === undefined || name === undefined ? undefined : { author, name }
 }
 
 function formatOf(

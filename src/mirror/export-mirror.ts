@@ -4,20 +4,30 @@
  * read the root file before goes on with the packs it names.
  */
 import { equalBytes } from '../bytes.ts'
-import type { Database, Replica } from '../db/index.ts'
+import { type Database, readAttachments, type Replica } from '../db/index.ts'
 import { CoppiceError } from '../errors.ts'
 import { formatLink, type Link } from '../link.ts'
 import type { SignedRoot } from '../pointer/index.ts'
 import { SeenValues, type Tree, walkTree } from '../prolly/index.ts'
 import { digestOf } from './digest.ts'
-import { PACK_BYTES_FULL, PRUNE_LIVE_SHARE, ROOTS_MAX, SEEN_VALUES_MAX } from './limits.ts'
+import { PACK_BYTES_FULL, PRUNE_LIVE_SHARE, ROOT_FILE_BYTES_MAX, ROOTS_MAX, SEEN_VALUES_MAX } from './limits.ts'
 import type { LocalPack } from './local-pack.ts'
 import { copyPack, mergeCount } from './merge-packs.ts'
 import { type MirrorFiles, withMirrorFiles } from './mirror-files.ts'
 import { NeededBlocks } from './needed-blocks.ts'
 import { OwnMirror, type OwnRoot } from './own-mirror.ts'
 import { PackWriter } from './pack-writer.ts'
-import { encodeRootFile, type PackCoding, type PackEntry, PACK_FOLDER, packPath, ROOT_FILE } from './root-file.ts'
+import {
+  type Attachment,
+  attachmentsOf,
+  encodeRootFile,
+  type PackCoding,
+  type PackEntry,
+  PACK_FOLDER,
+  packPath,
+  ROOT_FILE,
+  wellKnownPath,
+} from './root-file.ts'
 
 export interface MirrorProgress {
   /** Of blocks that the mirror did not have, so far. */
@@ -130,7 +140,7 @@ class Export {
       const kept = await this.#mergeOld([tree, ...older])
       await this.#writer.finish()
       const packs = [...this.#writer.written.toReversed(), ...kept]
-      const isChanged = await this.#writeRoot(this.#offered(packs, older))
+      const isChanged = await this.#writeRoots(this.#offered(packs, older))
       const packsRemoved = this.#options.prune === true ? await this.#removeUnnamed(packs) : 0
       return this.#report(packs, isChanged, packsRemoved)
     } finally {
@@ -182,21 +192,24 @@ class Export {
     return kept
   }
 
-  /** False where the file has that already. */
-  async #writeRoot(offered: readonly OwnRoot[]): Promise<boolean> {
-    const distinct = [...new Map(offered.flatMap((root) => root.packs.map((pack) => [packPath(pack), pack]))).values()]
-    const numbers = new Map(distinct.map((pack, number) => [packPath(pack), number]))
-    const roots = offered.map(({ signed, packs: own }) => ({
-      signedRoot: signed.bytes,
-      packs: own.map((pack) => numbers.get(packPath(pack)) as number),
-    }))
-    const bytes = encodeRootFile({ roots, packs: distinct, attachments: [] })
-    const before = this.#mirror.bytes
+  /** The root file, and the small one that names the newest root alone. False where both have that already. */
+  async #writeRoots(offered: readonly OwnRoot[]): Promise<boolean> {
+    const attachments = attachmentsOf(await readAttachments(this.#database.state, this.#published))
+    const { author, name } = this.#database
+    const newest = [{ signedRoot: this.#published.bytes, packs: [] }]
+    const isChanged = await this.#write(ROOT_FILE, rootFileOf(offered, attachments))
+    const small = encodeRootFile({ roots: newest, packs: [], attachments })
+    return (await this.#write(wellKnownPath({ author, name }), small)) || isChanged
+  }
+
+  /** False where it is there already. */
+  async #write(path: string, bytes: Uint8Array): Promise<boolean> {
+    const before = await this.#files.readSmall(path, ROOT_FILE_BYTES_MAX)
     if (before !== undefined && equalBytes(bytes, before)) return false
     const file = await this.#files.create()
     try {
       await file.write(bytes)
-      await file.commit(ROOT_FILE)
+      await file.commit(path)
     } catch (error) {
       await file.discard()
       throw error
@@ -250,6 +263,16 @@ class Export {
       packBytes: totalBytes(packs),
     }
   }
+}
+
+function rootFileOf(offered: readonly OwnRoot[], attachments: readonly Attachment[]): Uint8Array {
+  const distinct = [...new Map(offered.flatMap((root) => root.packs.map((pack) => [packPath(pack), pack]))).values()]
+  const numbers = new Map(distinct.map((pack, number) => [packPath(pack), number]))
+  const roots = offered.map(({ signed, packs: own }) => ({
+    signedRoot: signed.bytes,
+    packs: own.map((pack) => numbers.get(packPath(pack)) as number),
+  }))
+  return encodeRootFile({ roots, packs: distinct, attachments })
 }
 
 function totalBytes(packs: readonly PackEntry[]): number {

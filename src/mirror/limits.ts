@@ -12,9 +12,9 @@ export const ROOT_FILE_BYTES_MAX: number = 512 * 1024
 /** The newest, and those that a payload names as recent (record.md, 1). */
 export const ROOTS_MAX = 5
 export const PACKS_MAX = 4096
-/** What stands beside the roots and is not known yet. */
+/** What stands beside the newest root (record.md, 7): together they leave room for as many packs as there may be. */
 export const ATTACHMENTS_MAX = 16
-export const ATTACHMENT_BYTES_MAX = 4096
+export const ATTACHMENT_BYTES_MAX: number = 96 * 1024
 /** A pack's file. A server that knows no ranges sends it as a whole, so it has to fit memory. */
 export const PACK_BYTES_MAX: number = 64 * 1024 * 1024
 /** Of one pack: its index has at most 5 MiB. */

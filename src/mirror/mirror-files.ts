@@ -138,8 +138,10 @@ class DiskFiles implements MirrorFiles {
         attempt('writing the file', join(this.directory, target), async () => {
           await file.sync()
           await close()
-          await rename(path, join(this.directory, target))
-          await syncDirectory(dirname(join(this.directory, target)))
+          const whole = join(this.directory, target)
+          await mkdir(dirname(whole), { recursive: true })
+          await rename(path, whole)
+          await syncDirectory(dirname(whole))
         }),
       discard: async () => {
         await close().catch(() => {})

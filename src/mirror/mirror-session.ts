@@ -4,6 +4,7 @@
  * there, because an upload is under way or the mirror was pruned, is none: the peer does not have that tree then.
  */
 import { equalBytes } from '../bytes.ts'
+import { statementsOf } from '../carriers/index.ts'
 import type { Clock } from '../clock.ts'
 import { isCoppiceError } from '../errors.ts'
 import { type HttpClient, HttpSession } from '../http/index.ts'
@@ -25,7 +26,7 @@ import {
 import { malformed, type PackPlace } from './pack-format.ts'
 import { type Missing, missingOf, PackSource } from './pack-source.ts'
 import { type PackMemory, RemotePack } from './remote-pack.ts'
-import { decodeRootFile, packPath, ROOT_FILE, type RootFile } from './root-file.ts'
+import { decodeRootFile, knownAttachments, packPath, ROOT_FILE, type RootFile } from './root-file.ts'
 
 /** Packs whose indexes are asked for at once. */
 const PACKS_AT_ONCE = 8
@@ -76,6 +77,7 @@ export class MirrorSession extends HttpSession {
   #views: readonly View[] = []
   /** By path, so that what is known of a pack is known under the next root. */
   #packs = new Map<string, RemotePack>()
+  #statements: Uint8Array | undefined
   #etag: string | undefined
 
   constructor(client: HttpClient, hello: HelloOptions, clock: Clock) {
@@ -90,6 +92,10 @@ export class MirrorSession extends HttpSession {
 
   get older(): readonly Uint8Array[] {
     return this.#views.map(({ signedRoot }) => signedRoot).filter((signedRoot) => signedRoot !== this.#newest)
+  }
+
+  get statements(): Uint8Array | undefined {
+    return this.#statements
   }
 
   /** Without any, the blocks of its roots are to be asked for in another way. */
@@ -161,7 +167,8 @@ export class MirrorSession extends HttpSession {
     return 'read'
   }
 
-  #take({ roots, packs }: RootFile): void {
+  #take(file: RootFile): void {
+    const { roots, packs } = file
     const known = this.#packs
     this.#packs = new Map(
       packs.map((entry) => {
@@ -183,6 +190,7 @@ export class MirrorSession extends HttpSession {
       return [{ signedRoot, tree, bytes, packs: paths.map((path) => this.#packs.get(path) as RemotePack) }]
     })
     this.#newest = roots[0]?.signedRoot
+    this.#statements = statementsOf(knownAttachments(file))
   }
 
   async #blocks(root: Link, links: readonly Link[]): Promise<Blocks | Missing> {

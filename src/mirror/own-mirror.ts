@@ -16,8 +16,6 @@ export interface OwnRoot {
 }
 
 export class OwnMirror {
-  /** Of the root file; undefined of a new mirror. */
-  readonly bytes: Uint8Array | undefined
   /** Newest first. */
   readonly roots: readonly OwnRoot[]
   /** Of the newest root, newest first: those that are there. */
@@ -25,8 +23,7 @@ export class OwnMirror {
   /** Whether all of them are. */
   readonly isWhole: boolean
 
-  private constructor(bytes: Uint8Array | undefined, roots: readonly OwnRoot[], packs: readonly LocalPack[]) {
-    this.bytes = bytes
+  private constructor(roots: readonly OwnRoot[], packs: readonly LocalPack[]) {
     this.roots = roots
     this.packs = packs
     this.isWhole = packs.length === (roots[0]?.packs.length ?? 0)
@@ -53,7 +50,7 @@ export class OwnMirror {
         const pack = await LocalPack.open(files, entry)
         if (pack !== undefined) opened.push(pack)
       }
-      return new OwnMirror(bytes, roots, opened)
+      return new OwnMirror(roots, opened)
     } catch (error) {
       await closeAll(opened)
       throw error

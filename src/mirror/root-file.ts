@@ -4,9 +4,10 @@
  * before it was verified: roots by their signatures, packs by the blocks that come out of them.
  */
 import { bytesToHex } from '../bytes.ts'
+import { ATTACHMENT_IDS, type Attachments } from '../carriers/index.ts'
 import { CoppiceError } from '../errors.ts'
 import { cborArray, cborBytes, CborReader, cborText, cborUint } from '../pointer/cbor.ts'
-import { SEQUENCE_MAX, SIGNED_ROOT_BYTES_MAX } from '../pointer/index.ts'
+import { formatAuthor, SEQUENCE_MAX, SIGNED_ROOT_BYTES_MAX } from '../pointer/index.ts'
 import { SHA256_BYTES } from '../sha256.ts'
 import {
   ATTACHMENT_BYTES_MAX,
@@ -44,7 +45,7 @@ export interface MirroredRoot {
   readonly packs: readonly number[]
 }
 
-/** Something that belongs to the roots; kinds that a reader does not know are passed over. */
+/** Something that belongs to the newest root; kinds are the ids of record.md, 7, and those that a reader does not know are passed over. */
 export interface Attachment {
   readonly kind: number
   readonly bytes: Uint8Array
@@ -60,9 +61,37 @@ export interface RootFile {
 export const ROOT_FILE = 'root'
 export const PACK_FOLDER = 'packs'
 
+/**
+ * The small file that names the newest root of one database, below the directory or URL (RFC 8615 where that is a server's own): a root
+ * file with that root alone and without packs.
+ */
+export function wellKnownPath({ author, name }: { readonly author: Uint8Array; readonly name: string }): string {
+  return `.well-known/coppice/${formatAuthor(author)}/${name}`
+}
+
 /** Below the mirror's directory or URL. */
 export function packPath({ id }: PackEntry): string {
   return `${PACK_FOLDER}/${bytesToHex(id)}.pack`
+}
+
+/** Those that have room in a root file, lower ids first. */
+export function attachmentsOf(attachments: Attachments): Attachment[] {
+  let room = ATTACHMENT_BYTES_MAX
+  return [...attachments]
+    .toSorted(([a], [b]) => a - b)
+    .flatMap(([kind, bytes]) => {
+      if (bytes.length > room) return []
+      room -= bytes.length
+      return [{ kind, bytes }]
+    })
+}
+
+/** The inverse, of those kinds that this version knows, as far as a writer has room for them. */
+export function knownAttachments({ attachments }: RootFile): Attachments {
+  const ids: readonly number[] = Object.values(ATTACHMENT_IDS)
+  const known = attachments.filter(({ kind, bytes }) => ids.includes(kind) && bytes.length > 0)
+  const inRoom = attachmentsOf(new Map(known.map(({ kind, bytes }) => [kind, bytes])))
+  return new Map(inRoom.map(({ kind, bytes }) => [kind, bytes]))
 }
 
 /** @throws {RangeError} where there is more than a root file can have. */

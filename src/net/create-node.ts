@@ -4,10 +4,10 @@ import { listenReason } from '../listen-error.ts'
 import { CoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
 import { isRelayed, parseAnnounceAddress, parseDialAddress, parseListenAddress, peerIdOf } from './address.ts'
-import type { Dht } from './discovery/dht.ts'
+import type { Dht, IpnsDhtOptions } from './discovery/dht.ts'
 import { Discovery } from './discovery/discovery.ts'
 import type { LanOptions } from './discovery/lan.ts'
-import { createLibp2pNode, type Libp2pParts, peerIdOfKey } from './libp2p.ts'
+import { createLibp2pNode, type Libp2pParts, peerIdOfKey, type ValueDht } from './libp2p.ts'
 import {
   CHANNELS_MAX,
   CHANNELS_PER_PEER_MAX,
@@ -37,6 +37,8 @@ export interface NodeOptions {
   readonly lan?: LanOptions | undefined
   /** Takes part in the DHT that begins with these addresses; in a new one where there are none. */
   readonly dht?: readonly string[] | undefined
+  /** Asks another network's DHT for IPNS records, and puts them there; it is no node of that DHT. */
+  readonly ipns?: IpnsDhtOptions | undefined
   /** Relays for peers that cannot be dialled, within limits. */
   readonly relay?: boolean | undefined
   readonly limits?: Partial<NodeLimits>
@@ -56,7 +58,7 @@ export async function createNode(options: NodeOptions): Promise<NetworkNode> {
   const announce = options.announce ?? []
   for (const address of announce) await requireOwn(address, options.peerKey)
   const bootstrap = options.dht
-  for (const address of bootstrap ?? []) requirePeerId(address)
+  for (const address of [...(bootstrap ?? []), ...(options.ipns?.bootstrap ?? [])]) requirePeerId(address)
   const limits = nodeLimits(options.limits)
   const relaying = new LazyRelaying({ isRelay: options.relay === true, listen: places, log: createLogger('relay') })
   const parts = await createLibp2pNode({
@@ -66,6 +68,7 @@ export async function createNode(options: NodeOptions): Promise<NetworkNode> {
     connectionsMax: limits.connectionsMax,
     lan: options.lan,
     dht: bootstrap === undefined ? undefined : { bootstrap, isServer: direct.length > 0 },
+    ipns: options.ipns,
     relayGater: relaying.gater,
   })
   try {
@@ -77,8 +80,9 @@ export async function createNode(options: NodeOptions): Promise<NetworkNode> {
     announceListening(parts)
     relaying.attach(parts)
     if (options.relay === true || places.length > 0) await relaying.require()
-    const dht = bootstrap === undefined ? undefined : await startDht(parts, bootstrap)
-    return new NetworkNode(parts, { limits, relaying, discovery: new Discovery(parts.lan, dht) })
+    const dht = await startDht(parts, parts.dht, bootstrap)
+    const ipns = await startDht(parts, parts.ipns, options.ipns?.bootstrap)
+    return new NetworkNode(parts, { limits, relaying, discovery: new Discovery(parts.lan, dht), ipns })
   } catch (error) {
     await parts.libp2p.stop()
     throw error
@@ -129,12 +133,17 @@ function announceListening({ components }: Libp2pParts): void {
   }
 }
 
-async function startDht({ libp2p, guard, dht: service }: Libp2pParts, bootstrap: readonly string[]): Promise<Dht> {
-  if (service === undefined) throw new TypeError('node: expected a DHT')
+async function startDht(
+  { libp2p, guard }: Libp2pParts,
+  parts: ValueDht | undefined,
+  bootstrap: readonly string[] | undefined,
+): Promise<Dht | undefined> {
+  if (parts === undefined || bootstrap === undefined) return undefined
   const { Dht } = await import('./discovery/dht.ts')
   const dht = new Dht(
     {
-      service,
+      service: parts.service,
+      values: parts.values,
       guard,
       log: createLogger('dht'),
       connect: (address: Multiaddr, signal: AbortSignal) => libp2p.dial(address, { signal }),

@@ -14,7 +14,9 @@ import type { KadDHT, KadDHTComponents } from '@libp2p/kad-dht'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { DialGuard } from './dial-guard.ts'
 import { BoundedDatastore } from './discovery/bounded-datastore.ts'
-import type { DhtOptions } from './discovery/dht.ts'
+import type { DhtOptions, IpnsDhtOptions } from './discovery/dht.ts'
+import type { KadValues } from './discovery/kad-values.ts'
+import type { ValueFloors } from './discovery/value-floors.ts'
 import type { LanDiscovery, LanOptions } from './discovery/lan.ts'
 import { HostQuota } from './host-quota.ts'
 import {
@@ -43,6 +45,8 @@ export interface Libp2pSettings {
   readonly lan?: LanOptions | undefined
   /** Takes part in a DHT. */
   readonly dht?: DhtOptions | undefined
+  /** Asks another one for IPNS records. */
+  readonly ipns?: IpnsDhtOptions | undefined
   /** What relaying, which may come later, lets through. */
   readonly relayGater?: ConnectionGater
 }
@@ -52,22 +56,36 @@ export interface Libp2pParts {
   readonly libp2p: Libp2p
   readonly guard: DialGuard
   readonly lan: LanDiscovery | undefined
-  readonly dht: KadDHT | undefined
+  readonly dht: ValueDht | undefined
+  readonly ipns: ValueDht | undefined
+  /** What was remembered of others. */
+  readonly memory: BoundedDatastore
   /** What libp2p hands to its parts. */
   readonly components: NodeComponents
 }
 
+/** A DHT, and the values in it. */
+export interface ValueDht {
+  readonly service: KadDHT
+  readonly values: KadValues
+  /** What was taken of others, and what not. */
+  readonly floors: ValueFloors
+}
+
 /** A libp2p node and what belongs to it. */
 export async function createLibp2pNode(settings: Libp2pSettings): Promise<Libp2pParts> {
-  const { dht, lan } = settings
-  const dhtModule = dht === undefined ? undefined : await import('./discovery/dht.ts')
+  const { dht, ipns, lan } = settings
+  const dhtModule = dht === undefined && ipns === undefined ? undefined : await import('./discovery/dht.ts')
   const lanModule = lan === undefined ? undefined : await import('./discovery/lan.ts')
   const privateKey = await generateKeyPairFromSeed('Ed25519', settings.peerKey)
   const self = privateKey.publicKey.toString()
-  const guard = new DialGuard(self, dhtModule?.reachOfDht(dht?.bootstrap ?? [], settings.listen))
+  const guard = new DialGuard(
+    self,
+    dhtModule?.reachOfDht([...(dht?.bootstrap ?? []), ...(ipns?.bootstrap ?? [])], settings.listen),
+  )
   const quota = new HostQuota(HOST_LIMITS)
   const memory = new BoundedDatastore(self)
-  const parts: { components?: NodeComponents; lan?: LanDiscovery; dht?: KadDHT } = {}
+  const parts: { components?: NodeComponents; lan?: LanDiscovery; dht?: ValueDht; ipns?: ValueDht } = {}
   const libp2p = await createLibp2p({
     start: false,
     privateKey,
@@ -117,7 +135,15 @@ export async function createLibp2pNode(settings: Libp2pSettings): Promise<Libp2p
         ? {}
         : {
             dht: (components) =>
-              (parts.dht = dhtModule.dhtService(guard, dht)(components as unknown as KadDHTComponents)),
+              (parts.dht = dhtModule.ownDht(components as unknown as KadDHTComponents, { guard, memory, self }, dht))
+                .service,
+          }),
+      ...(dhtModule === undefined || ipns === undefined
+        ? {}
+        : {
+            ipns: (components) =>
+              (parts.ipns = dhtModule.ipnsDht(components as unknown as KadDHTComponents, { guard, memory, self }, ipns))
+                .service,
           }),
       ...(lanModule === undefined || lan === undefined
         ? {}
@@ -127,13 +153,14 @@ export async function createLibp2pNode(settings: Libp2pSettings): Promise<Libp2p
   memory.hostOf = (peer) => hostOfPeer(libp2p, peer)
   // What identify told is kept for hours otherwise, up to 8 KiB for every peer id that ever came by. A DHT has to know its
   // nodes and providers also while they are not connected; what that may take is bounded by the datastore.
-  if (dht === undefined) {
+  if (dhtModule === undefined) {
     libp2p.addEventListener('peer:disconnect', ({ detail: peer }) => {
       libp2p.peerStore.delete(peer).catch(() => {})
     })
   }
   if (parts.components === undefined) throw new TypeError('libp2p: expected components')
-  return { libp2p, guard, lan: parts.lan, dht: parts.dht, components: parts.components }
+  const { components } = parts
+  return { libp2p, guard, memory, lan: parts.lan, dht: parts.dht, ipns: parts.ipns, components }
 }
 
 const HOST_LIMITS = { connectionsMax: CONNECTIONS_PER_HOST_MAX, handshakesMax: HANDSHAKES_PER_HOST_MAX }

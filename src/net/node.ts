@@ -15,6 +15,8 @@ import { isRelayed, parseDialAddress, peerIdOf, relayOf } from './address.ts'
 import { dialError } from './dial-error.ts'
 import type { DialGuard } from './dial-guard.ts'
 import { directConnection } from './direct-connection.ts'
+import type { ValueNetwork } from '../carriers/value-network.ts'
+import type { Dht } from './discovery/dht.ts'
 import type { Discovery } from './discovery/discovery.ts'
 import type { LazyRelaying } from './lazy-relaying.ts'
 import { judgeAddresses, reachOfPeer, vouchFor } from './learned-addresses.ts'
@@ -59,12 +61,15 @@ export interface NodeExtras {
   readonly limits: NodeLimits
   readonly relaying: LazyRelaying
   readonly discovery: Discovery
+  /** Another network's DHT that is asked for IPNS records. */
+  readonly ipns: Dht | undefined
 }
 
 export class NetworkNode implements AsyncDisposable {
   readonly peerId: string
   /** Finds who serves a database, and says what this node serves. */
   readonly discovery: Discovery
+  readonly #ipns: Dht | undefined
   readonly #libp2p: Libp2p
   readonly #guard: DialGuard
   readonly #relaying: LazyRelaying
@@ -77,14 +82,25 @@ export class NetworkNode implements AsyncDisposable {
   #stopping: Promise<void> | undefined
 
   /** For `createNode`: takes over a libp2p node that has started. */
-  constructor({ libp2p, guard }: Libp2pParts, { limits, relaying, discovery }: NodeExtras) {
+  constructor({ libp2p, guard }: Libp2pParts, { limits, relaying, discovery, ipns }: NodeExtras) {
     this.#libp2p = libp2p
     this.#guard = guard
     this.#relaying = relaying
     this.#limits = limits
     this.discovery = discovery
+    this.#ipns = ipns
     this.peerId = libp2p.peerId.toString()
     this.#log('node %s listens on %s', this.peerId, this.addresses().join(' ') || 'nothing')
+  }
+
+  /** The DHT that signed roots are left in; undefined where this node takes no part in it. */
+  get values(): ValueNetwork | undefined {
+    return this.discovery.values
+  }
+
+  /** Another network's DHT that IPNS records are left in; undefined where this node asks none. */
+  get ipnsValues(): ValueNetwork | undefined {
+    return this.#ipns?.values
   }
 
   /** Addresses others can dial, each with our peer id. */
@@ -193,6 +209,7 @@ export class NetworkNode implements AsyncDisposable {
     const reason = new CoppiceError('PEER_UNREACHABLE', 'this node is stopped', { details: { peer: this.peerId } })
     for (const channel of this.#channels) if (!channel.isClosing) channel.abort(reason)
     this.discovery.stop()
+    this.#ipns?.stop()
     await withinGrace(this.#relaying.stop())
     await withinGrace(Promise.resolve(this.#libp2p.stop()))
     for (const channel of this.#channels) channel.abort(reason)

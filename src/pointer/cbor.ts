@@ -1,16 +1,17 @@
 /**
  * The DAG-CBOR of signed roots and of the pointer's own state: arrays, unsigned integers, byte strings, text, links and
- * null, nothing else (record.md, 1). Reading is a walk over known shapes, not a decode into values: every head
+ * null, nothing else (record.md, 1); and the maps of IPNS records (7). Reading is a walk over known shapes, not a decode into values: every head
  * must have its shortest form and every length must fit what is left, so what is read is canonical, nothing is
  * allocated on a sender's word, and no depth of nesting is followed.
  */
-import { concatBytes } from '../bytes.ts'
+import { compareBytes, concatBytes } from '../bytes.ts'
 import { isLink, LINK_BYTES, type Link } from '../link.ts'
 
 const MAJOR_UINT = 0
 const MAJOR_BYTES = 2
 const MAJOR_TEXT = 3
 const MAJOR_ARRAY = 4
+const MAJOR_MAP = 5
 const MAJOR_TAG = 6
 const NULL_BYTE = 0xf6
 /** Tag 42, a byte string of 37 bytes, the historical 0x00 before a CID. */
@@ -59,6 +60,14 @@ export function cborArray(items: readonly Uint8Array[]): Uint8Array {
   return concatBytes(encodeHead(MAJOR_ARRAY, items.length), ...items)
 }
 
+/** `values` are already encoded, and stand in the order of DAG-CBOR: shorter keys first. */
+export function cborMap(values: ReadonlyMap<string, Uint8Array>): Uint8Array {
+  const pairs = [...values]
+    .map(([key, value]) => [cborText(key), value] as const)
+    .toSorted(([a], [b]) => compareBytes(a, b))
+  return concatBytes(encodeHead(MAJOR_MAP, pairs.length), ...pairs.flat())
+}
+
 /** `encode(value)`, or null. */
 export function cborNullable<T>(value: T | null, encode: (value: T) => Uint8Array): Uint8Array {
   return value === null ? CBOR_NULL : encode(value)
@@ -97,6 +106,24 @@ export class CborReader {
       this.fail(`${field}: expected ${expected} elements, got ${length}`, start)
     }
     return length
+  }
+
+  /**
+   * A map of at most `max` entries whose keys stand in their order, each once. `read` reads the value of each, whatever it is.
+   */
+  map(field: string, max: number, read: (key: string) => void): void {
+    const start = this.#at
+    const length = this.#head(field, MAJOR_MAP, 'a map')
+    if (length > max) this.fail(`${field}: expected at most ${max} entries, got ${length}`, start)
+    let last: Uint8Array | undefined
+    for (let i = 0; i < length; i++) {
+      const at = this.#at
+      const key = this.text(`${field} key`, this.#bytes.length)
+      const encoded = this.#bytes.subarray(at, this.#at)
+      if (last !== undefined && compareBytes(last, encoded) >= 0) this.fail(`${field}: expected keys in order`, at)
+      last = encoded
+      read(key)
+    }
   }
 
   /** An integer of `min`..`max`. */
@@ -167,7 +194,7 @@ export class CborReader {
       const value = this.#head(field, major, 'an item')
       if (major === MAJOR_BYTES || major === MAJOR_TEXT) this.#take(field, value)
       else if (major === MAJOR_ARRAY) open += value
-      else if (major === 5) open += 2 * value
+      else if (major === MAJOR_MAP) open += 2 * value
       else if (major === MAJOR_TAG) open += 1
       if (open > this.#bytes.length) this.fail(`${field}: expected fewer items than bytes`, start)
     }

@@ -2,10 +2,30 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Database, Replica } from '../../src/db/index.ts'
+import { keepKnown, readKnown } from '../../src/db/roots/statements.ts'
+import {
+  decodeRotation,
+  encodeRotations,
+  type Evidence,
+  findConflict,
+  signRotation,
+  withEvidence,
+} from '../../src/pointer/index.ts'
+import { MemoryStore } from '../../src/store/memory.ts'
+import { surroundings } from '../../src/surroundings.ts'
 import { createMemoryDialer, type PeerDialer } from '../../src/sync/index.ts'
 import { emptyReplica, publishedFilms, rowsFrom, signedOf, stateKeys } from '../support/car-lab.ts'
-import { DatabaseLab, failureOf, outcomesOf, utf8 } from '../support/database-lab.ts'
+import {
+  createDatabase,
+  DatabaseLab,
+  failureOf,
+  openDatabase,
+  outcomesOf,
+  signerOf,
+  utf8,
+} from '../support/database-lab.ts'
 import { GatewayLab } from '../support/gateway-lab.ts'
+import { RogueAuthor } from '../support/rogue-author.ts'
 import { announcer, dialerOf, StockGateway } from '../support/stock-gateway.ts'
 
 const test = suite('gateway/gateway-session')
@@ -34,6 +54,34 @@ test('a clone from our own gateway: a few archives, no byte twice', async () => 
     assert.ok(report.roundTrips <= 6, `${report.roundTrips} round trips`)
     const { bytes } = (await signedOf(db)).payload
     assert.ok(report.bytesReceived < 1.05 * bytes + 10_000, `${report.bytesReceived} for ${bytes}`)
+    await replica.close()
+  })
+})
+
+test('what travels beside a root comes from our own gateway, too: a rotation and a fork', async () => {
+  const [author, next] = [signerOf('author'), signerOf('next')]
+  const store = new MemoryStore()
+  await (await createDatabase({ store })).publish()
+  const rotation = await signRotation(author, { author: author.publicKey, epoch: 1, newKey: next.publicKey })
+  const db = await openDatabase(store, { signers: [next] })
+  const authority = { author: author.publicKey, rotations: [decodeRotation(rotation)] }
+  await db.adoptRotations(encodeRotations(authority))
+  await db.put(utf8('n'), utf8('1'))
+  await db.publish()
+  await GatewayLab.serving([db], async (lab) => {
+    const replica = await emptyReplica(db)
+    const url = lab.gateway.urlOf(db)
+    const { to } = await replica.pull({ from: [await dialerOf(url)] })
+    assert.equal([to.payload.epoch, to.key], [1, next.publicKey])
+    const rogue = Object.assign(new RogueAuthor(surroundings.clock), { authority, signer: next })
+    const other = rogue.fork()
+    const [one, two] = [
+      await rogue.publish([], { epoch: 1 }),
+      await other.publish([{ key: utf8('n'), value: utf8('2') }], { epoch: 1 }),
+    ]
+    const known = await readKnown(db.state)
+    await keepKnown(db.state, { ...known, floor: withEvidence(known.floor, findConflict(one, two) as Evidence) })
+    assert.is((await failureOf(replica.pull({ from: [await dialerOf(url)] }))).code, 'EQUIVOCATION')
     await replica.close()
   })
 })

@@ -1,13 +1,17 @@
 /** What the gateway serves: signed roots, blocks of what is published and complete, of several databases, and nothing else. */
+import { decode } from '@ipld/dag-cbor'
+import type { CID } from 'multiformats/cid'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { bytesToHex, hexToBytes } from '../../src/bytes.ts'
+import { ATTACHMENT_IDS, openIpnsRecord, signNextRecord } from '../../src/carriers/index.ts'
 import { providerOptions } from '../../src/db/index.ts'
+import { keepAttachments } from '../../src/db/roots/attachments.ts'
 import { CODEC_DAG_CBOR, formatLink, linkTo } from '../../src/link.ts'
 import { decodeRootFile } from '../../src/mirror/root-file.ts'
 import { formatAuthor, headBlock } from '../../src/pointer/index.ts'
 import { blocksOfCar, carOf, publishedFilms, rowsFrom, signedOf, stateKeys } from '../support/car-lab.ts'
-import { createDatabase, DatabaseLab, utf8 } from '../support/database-lab.ts'
+import { createDatabase, DatabaseLab, signerOf, utf8 } from '../support/database-lab.ts'
 import { GatewayLab } from '../support/gateway-lab.ts'
 
 const test = suite('gateway/server')
@@ -50,6 +54,38 @@ test('head blocks: the newest, and those that were announced before; of one that
     await db.publish()
     assert.is(await ask(headBlock(await signedOf(db)).link), 200)
     assert.is(await ask(first.link), 200)
+  })
+})
+
+test('the path of an IPNS record leads from the map of heads over a name to the tree, block by block', async () => {
+  const db = await publishedFilms()
+  await GatewayLab.serving([db], async (lab) => {
+    const signed = await signedOf(db)
+    const signer = signerOf('author')
+    const now = Date.now()
+    const elsewhere = await signNextRecord(signer, [], { name: 'elsewhere', entry: signed.bytes, now })
+    const known = openIpnsRecord(signer.publicKey, elsewhere)
+    assert.ok(known)
+    const bytes = await signNextRecord(signer, [known], { name: 'cities', entry: signed.bytes, now })
+    const path = openIpnsRecord(signer.publicKey, bytes)?.value ?? ''
+    assert.is((await lab.ask(`${path}?format=raw`)).status, 404, 'not before the record is kept')
+    await keepAttachments(db.state, signed, new Map([[ATTACHMENT_IDS.ipns, bytes]]))
+    const map = await lab.ask(`${path}?format=raw`)
+    assert.is(map.status, 200)
+    const head = formatLink(headBlock(signed).link)
+    assert.is(String(decode<{ cities: CID }>(map.body).cities), head)
+    const { cids } = await lab.car(`${path}/cities/0?format=car&dag-scope=block`)
+    assert.equal(cids, [path.slice('/ipfs/'.length), head, formatLink(signed.payload.root)])
+    const whole = await lab.car(`${path}/cities?format=car`)
+    assert.is(whole.cids[1], head)
+    assert.equal(whole.cids.length, (await stateKeys(db)).length + 2)
+    assert.equal((await lab.car(`${path}?format=car&dag-scope=block`)).cids, [path.slice('/ipfs/'.length)])
+    for (const lost of [`${path}?format=car`, `${path}/other?format=car`, `${path}/cities/1?format=car`]) {
+      assert.is((await lab.ask(lost)).status, 404, lost)
+    }
+    const forged = await signNextRecord(signerOf('forger'), [], { name: 'cities', entry: signed.bytes, now })
+    await keepAttachments(db.state, signed, new Map([[ATTACHMENT_IDS.ipns, forged]]))
+    assert.is((await lab.ask(`${path}?format=raw`)).status, 404, 'nor what another key says')
   })
 })
 

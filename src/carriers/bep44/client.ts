@@ -3,9 +3,11 @@
  * over the salt asked for. Which of several is the right one is not its to say: an author may have signed two.
  */
 import type { Clock } from '../../clock.ts'
+import { unlessAborted } from '../../abortable.ts'
 import { bytesToMapKey, concatBytes, equalBytes } from '../../bytes.ts'
+import { CoppiceError } from '../../errors.ts'
 import { type MutableItem, itemSignedBytes, itemTarget, verifyItem } from './item.ts'
-import { CLOSEST_NODES, type FoundNode, lookUp } from './lookup.ts'
+import { CLOSEST_NODES, type FoundNode, lookUp, type LookupResult } from './lookup.ts'
 import type { DhtAddress } from './messages.ts'
 import { type DatagramSocket, DhtQuestions } from './questions.ts'
 
@@ -13,8 +15,10 @@ export interface Bep44ClientOptions {
   readonly socket: DatagramSocket
   readonly clock: Clock
   readonly randomBytes: (length: number) => Uint8Array
-  readonly bootstrap: readonly DhtAddress[]
-  readonly mayAsk: (address: DhtAddress) => boolean
+  /** The nodes that a lookup begins with. @throws {CoppiceError} `PEER_UNREACHABLE`. */
+  readonly bootstrap: () => Promise<readonly DhtAddress[]>
+  /** Whether an address may be sent to that a node at `namedBy` named. */
+  readonly mayAsk: (address: DhtAddress, namedBy: DhtAddress) => boolean
 }
 
 export interface FoundItem {
@@ -32,16 +36,17 @@ export interface GetResult {
 }
 
 export interface PutResult {
-  /** Nodes that took it. */
+  /** Nodes that took it, or had it. */
   readonly stored: number
-  /** Nodes that have a newer one, by their word (error 302). */
+  /** Nodes that have a newer one: they showed it, or say so (error 302). */
   readonly newer: number
   /** What the others said, for people. */
   readonly refusals: readonly string[]
   readonly asked: number
 }
 
-/** bep_0044: the sequence is lower than that of what is there. */
+/** bep_0044: what is there is not what `cas` says; the sequence is not above that of what is there. */
+const CAS_MISMATCH = 301
 const SEQUENCE_TOO_LOW = 302
 /** Different items of one key and salt: more is noise. */
 const ITEMS_MAX = 8
@@ -55,51 +60,66 @@ export class Bep44Client {
     this.#questions = new DhtQuestions(options)
   }
 
-  /** @throws the signal's reason. */
+  /** @throws {CoppiceError} `PEER_UNREACHABLE` where no node answers; the signal's reason. */
   async get(key: Uint8Array, salt: Uint8Array, signal: AbortSignal): Promise<GetResult> {
-    const { result } = await this.#find(key, salt, signal)
-    return result
+    const { nodes, asked, answered } = await this.#find(key, salt, signal)
+    const tally = new Tally(key, salt)
+    for (const { item } of nodes) if (item !== undefined) tally.add(item)
+    return { items: tally.items(), invalid: tally.invalid, asked, answered }
   }
 
-  /** Puts the item at the closest nodes. @throws the signal's reason. */
+  /** Puts the item at the closest nodes. @throws {CoppiceError} `PEER_UNREACHABLE` where no node answers; the signal's reason. */
   async put(item: MutableItem, signal: AbortSignal): Promise<PutResult> {
-    const { nodes } = await this.#find(item.key, item.salt, signal)
-    const closest = nodes.filter(({ token }) => token !== undefined).slice(0, CLOSEST_NODES)
-    const outcomes = await Promise.all(closest.map((node) => this.#putAt(node, item, signal)))
+    const { closest } = await this.#find(item.key, item.salt, signal)
+    const takers = closest.filter(({ token }) => token !== undefined).slice(0, CLOSEST_NODES)
+    const outcomes = await Promise.all(takers.map((node) => this.#putAt(node, item, signal)))
     return {
       stored: outcomes.filter((outcome) => outcome === 'stored').length,
       newer: outcomes.filter((outcome) => outcome === 'newer').length,
       refusals: outcomes.filter((outcome) => outcome !== 'stored' && outcome !== 'newer'),
-      asked: closest.length,
+      asked: takers.length,
     }
   }
 
-  async #find(
-    key: Uint8Array,
-    salt: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<{ readonly result: GetResult; readonly nodes: readonly FoundNode[] }> {
-    const { bootstrap, mayAsk } = this.#options
-    const tally = new Tally(key, salt)
+  async #find(key: Uint8Array, salt: Uint8Array, signal: AbortSignal): Promise<LookupResult> {
+    signal.throwIfAborted()
+    const bootstrap = await unlessAborted(this.#options.bootstrap(), signal)
     const trusted = new Set(bootstrap.map(({ host }) => host))
-    const { nodes, asked, answered } = await lookUp(this.#questions, {
+    const found = await lookUp(this.#questions, {
       target: itemTarget(key, salt),
       bootstrap,
-      mayAsk,
+      mayAsk: this.#options.mayAsk,
       isTrustedHost: (host) => trusted.has(host),
+      clock: this.#options.clock,
       signal,
-      onItem: ({ item }) => item !== undefined && tally.add(item),
     })
-    return { result: { items: tally.items(), invalid: tally.invalid, asked, answered }, nodes }
+    if (found.answered > 0) return found
+    const message = `bep44: expected an answer of a node, got none from ${found.asked}; is UDP let through?`
+    throw new CoppiceError('PEER_UNREACHABLE', message)
   }
 
-  async #putAt({ host, port, token }: FoundNode, item: MutableItem, signal: AbortSignal): Promise<string> {
+  /**
+   * A node that keeps only the order of `cas` is kept from replacing what came after it was asked; one that showed a newer item is not
+   * asked again, since some replace it.
+   */
+  async #putAt({ host, port, token, item: shown }: FoundNode, item: MutableItem, signal: AbortSignal): Promise<string> {
     if (token === undefined) return 'no token'
-    const answer = await this.#questions.ask({ host, port }, { type: 'put', item, token }, signal)
+    const isOfKey = shown !== undefined && equalBytes(shown.key, item.key) && verifyItem({ ...shown, salt: item.salt })
+    const held = isOfKey ? shown : undefined
+    if (held !== undefined && held.sequence > item.sequence) return 'newer'
+    const cas = held === undefined ? {} : { cas: held.sequence }
+    const answer = await this.#questions.ask({ host, port }, { type: 'put', item, token, ...cas }, signal)
     if (answer === undefined) return 'no answer'
     if (answer.type === 'response') return 'stored'
-    return answer.code === SEQUENCE_TOO_LOW ? 'newer' : `error ${answer.code}: ${answer.message}`
+    // Some refuse what they have already.
+    if (answer.code === SEQUENCE_TOO_LOW) return held?.sequence === item.sequence ? sameOrFork(held, item) : 'newer'
+    if (answer.code === CAS_MISMATCH) return 'another was put meanwhile'
+    return `error ${answer.code}: ${answer.message}`
   }
+}
+
+function sameOrFork(held: Omit<MutableItem, 'salt'>, item: MutableItem): string {
+  return equalBytes(held.encodedValue, item.encodedValue) ? 'stored' : 'another of the same sequence is there'
 }
 
 /** The items of one lookup. The same item is verified once. */

@@ -27,7 +27,7 @@ const COMPACT_IPV6_BYTES = 38
 const NODES_MAX = 32
 
 export interface DhtAddress {
-  /** In its usual form, without a zone. */
+  /** A numeric address; of IPv6 all eight groups, none left out. */
   readonly host: string
   readonly port: number
 }

@@ -18,6 +18,8 @@ export interface DatagramSocket {
   send(bytes: Uint8Array, to: DhtAddress): void
   /** Called with each datagram from now on; the bytes are the callee's. */
   receive(handler: (bytes: Uint8Array, from: DhtAddress) => void): void
+  /** Idempotent; what is sent afterwards is lost. */
+  close(): Promise<void>
 }
 
 export interface QuestionsOptions {
@@ -27,7 +29,7 @@ export interface QuestionsOptions {
 }
 
 /** How long a node gets: one half way round the earth answers within half a second. */
-const ANSWER_TIMEOUT_MS = 2_000
+const ANSWER_TIMEOUT_MS = 1_000
 /** Open at once, over all lookups. */
 const OPEN_MAX = 256
 /** An answer with an item, a token and nodes of both kinds; the rest is room. Larger datagrams are not looked into. */

@@ -3,8 +3,8 @@
  * comes: a peer id costs nothing, and each may bring addresses and any number of provider records.
  *
  * Provider records (`/dht/provider/<key>/<peer>`) are bounded by key, by peer and by host, so that one machine cannot push
- * out what others say; all else (`/peers/<peer>`, records) by age of use. A provider record is given out only together
- * with its peer, because the DHT's answer fails as a whole where one of its providers is unknown.
+ * out what others say; values (`/dht/record/<key>`) by who put them; all else (`/peers/<peer>`) by age of use. A provider
+ * record is given out only together with its peer, because the DHT's answer fails as a whole where one of its providers is unknown.
  */
 import type { Libp2pInit } from 'libp2p'
 import { base32 } from 'multiformats/bases/base32'
@@ -18,6 +18,7 @@ type KeyQuery = Parameters<Datastore['queryKeys']>[0]
 type Pair = { readonly key: Key; readonly value: Uint8Array }
 
 const PROVIDERS = '/dht/provider/'
+const VALUES = '/dht/record/'
 const PEERS = '/peers/'
 
 export interface DatastoreLimits {
@@ -29,6 +30,9 @@ export interface DatastoreLimits {
   readonly recordsPerHostMax: number
   /** Provider records in all. */
   readonly recordsMax: number
+  /** Values, and those that one source put. */
+  readonly valuesMax: number
+  readonly valuesPerSourceMax: number
   /** Everything else. */
   readonly entriesMax: number
   readonly entryBytesMax: number
@@ -40,6 +44,8 @@ export const DATASTORE_LIMITS: DatastoreLimits = {
   providersPerHostMax: 8,
   recordsPerHostMax: 1024,
   recordsMax: 16_384,
+  valuesMax: 1024,
+  valuesPerSourceMax: 128,
   entriesMax: 4096,
   entryBytesMax: 16_384,
 }
@@ -51,9 +57,18 @@ interface ProviderRecord extends Pair {
   readonly host: string | undefined
 }
 
+interface StoredValue extends Pair {
+  /** Who put it first, undefined for our own. */
+  readonly source: string | undefined
+  /** Whether somebody else put it, too. */
+  readonly isShared: boolean
+}
+
 export class BoundedDatastore {
   /** The host that a connected peer is at; undefined where hosts are not to be counted. */
   hostOf: (peer: string) => string | undefined = () => undefined
+  /** On whose behalf something is being stored: a machine, or a peer of this one; undefined for ourselves. */
+  currentSource: () => string | undefined = () => undefined
   readonly #self: string
   readonly #selfKey: string
   readonly #limits: DatastoreLimits
@@ -62,6 +77,8 @@ export class BoundedDatastore {
   readonly #records = new Set<ProviderRecord>()
   readonly #keysOfPeer = new Map<string, Set<ProviderRecord>>()
   readonly #recordsOfHost = new Map<string, number>()
+  /** Values, least recently put first. */
+  readonly #values = new Map<string, StoredValue>()
   /** Everything else, least recently used first. */
   readonly #entries = new Map<string, Pair>()
 
@@ -76,6 +93,11 @@ export class BoundedDatastore {
     return this.#records.size
   }
 
+  /** Values held. */
+  get values(): number {
+    return this.#values.size
+  }
+
   /** Other entries held. */
   get entries(): number {
     return this.#entries.size
@@ -86,8 +108,15 @@ export class BoundedDatastore {
     if (value.length > this.#limits.entryBytesMax) return key
     const provider = parseProvider(text)
     if (provider !== undefined) this.#putProvider({ key, value, ...provider, host: this.#hostOf(provider.peer) })
+    else if (text.startsWith(VALUES)) this.#putValue(text, { key, value })
     else this.#putEntry(text, { key, value })
     return key
+  }
+
+  /** The DHT's record of a value that somebody else put here. */
+  valueOfOthers(dhtKey: Uint8Array): Uint8Array | undefined {
+    const held = this.#values.get(VALUES + base32.baseEncode(dhtKey))
+    return held?.source === undefined ? undefined : held.value
   }
 
   get(key: Key): Uint8Array {
@@ -105,6 +134,7 @@ export class BoundedDatastore {
   delete(key: Key): void {
     const text = key.toString()
     const provider = parseProvider(text)
+    if (this.#values.delete(text)) return
     if (provider === undefined) return this.#dropEntry(text)
     const record = this.#providers.get(provider.dhtKey)?.get(provider.peer)
     if (record !== undefined) this.#dropRecord(record)
@@ -144,7 +174,8 @@ export class BoundedDatastore {
 
   #find(text: string): Pair | undefined {
     const provider = parseProvider(text)
-    return provider === undefined ? this.#entries.get(text) : this.#providers.get(provider.dhtKey)?.get(provider.peer)
+    if (provider === undefined) return this.#values.get(text) ?? this.#entries.get(text)
+    return this.#providers.get(provider.dhtKey)?.get(provider.peer)
   }
 
   /** Copies, because what is read may be changed meanwhile. Providers of one key are found without looking at the rest. */
@@ -217,6 +248,24 @@ export class BoundedDatastore {
     const left = (this.#recordsOfHost.get(host) ?? 1) - 1
     if (left === 0) this.#recordsOfHost.delete(host)
     else this.#recordsOfHost.set(host, left)
+  }
+
+  /**
+   * As with providers, who has too much gives way himself. A value stays that of who put it first: by putting it again nobody gets it
+   * among his own, to push it out with them. Nor by being the first: what others put, too, is pushed out last.
+   */
+  #putValue(text: string, pair: Pair): void {
+    const { valuesMax, valuesPerSourceMax } = this.#limits
+    const before = this.#values.get(text)
+    const current = this.currentSource()
+    const source = before === undefined ? current : before.source
+    const isShared = before !== undefined && (before.isShared || current !== source)
+    this.#values.delete(text)
+    const ofSource = source === undefined ? [] : [...this.#values].filter(([, held]) => held.source === source)
+    const [oldest] = ofSource.find(([, held]) => !held.isShared) ?? ofSource[0] ?? ['']
+    if (ofSource.length >= valuesPerSourceMax) this.#values.delete(oldest)
+    else if (this.#values.size >= valuesMax) this.#values.delete(this.#values.keys().next().value ?? '')
+    this.#values.set(text, { ...pair, source, isShared })
   }
 
   #putEntry(text: string, pair: Pair): void {

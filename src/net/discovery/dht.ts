@@ -1,20 +1,30 @@
 /**
  * Providers of a database, by a DHT of coppice's own (protocol.md, 13): kad-dht under an own protocol id, so that it never
- * joins another network's. There are no built-in nodes to begin with: whoever takes part names some.
+ * joins another network's. There are no built-in nodes to begin with: whoever takes part names some. It keeps signed roots, too,
+ * and IPNS records; for the latter a node may ask another network's DHT beside it, as a client (record.md, 7).
  *
  * Nothing found here is believed: a provider record is an address that somebody claims, judged before it is dialled, and
  * the peer there proves what it has block by block (THREATS rows 12, 21, 29, 32).
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type KadDHT, kadDHT, type KadDHTInit } from '@libp2p/kad-dht'
+import { type KadDHT, kadDHT, type KadDHTComponents, type KadDHTInit } from '@libp2p/kad-dht'
 import type { Multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
+import { DHT_RULES } from '../../carriers/dht/value.ts'
+import { IPNS_RULES } from '../../carriers/ipns/rules.ts'
+import type { ValueNetwork } from '../../carriers/value-network.ts'
 import type { Log } from '../../log.ts'
 import { hostOf, isRelayed, parseDialAddress, parseListenAddress, peerIdOf } from '../address.ts'
 import type { DialGuard } from '../dial-guard.ts'
+import type { ValueDht } from '../libp2p.ts'
 import { REACH, type Reach, reachOf } from '../reach.ts'
+import type { BoundedDatastore } from './bounded-datastore.ts'
+import { KadValues, Senders, valueInit } from './kad-values.ts'
+import { ValueFloors } from './value-floors.ts'
 
 export const KAD_PROTOCOL = '/coppice/kad/1.0.0'
+/** Of the public DHT of IPFS. */
+const IPFS_KAD_PROTOCOL = '/ipfs/kad/1.0.0'
 
 /** Provider records live for so long, in the memory of other nodes... */
 export const RECORD_MS: number = 24 * 60 * 60 * 1000
@@ -24,18 +34,32 @@ const PROVIDE_INTERVAL_MS = 30 * 60 * 1000
 const RETRY_MS_MIN = 1_000
 const RETRY_MS_MAX = 60_000
 const PROVIDE_TIMEOUT_MS = 60_000
+/** Before a search that found nobody is repeated, at first. */
+const SEARCH_AGAIN_MS_MIN = 250
 /** Providers taken from one search: more than a pull asks. */
 const PROVIDERS_MAX = 32
 const ADDRESSES_PER_PROVIDER_MAX = 16
 /** A request is one small message on a stream of its own. libp2p's 32 would let a peer make us hold 32 times 4 MiB. */
 const INBOUND_STREAMS_MAX = 8
 const ROUTING_QUEUE_MAX = 1024
+/** A node that stays silent holds a search up for so long; libp2p's 5 s doubles with each that does. */
+const ANSWER_TIMEOUT: NonNullable<KadDHTInit['networkDialTimeout']> = { minTimeout: 2_000, maxTimeout: 4_000 }
+/** Nothing is asked before libp2p has looked for its own neighbours: as soon as it knows a node. */
+const SELF_QUERY_DELAY_MS = 50
 
 export interface DhtOptions {
   /** Addresses of nodes to begin with; none for the first node of a network. */
   readonly bootstrap: readonly string[]
   /** Answers others. A node that nobody can dial only asks. */
   readonly isServer: boolean
+}
+
+/** Another network's DHT. */
+export interface IpnsDhtOptions {
+  /** Addresses of nodes to begin with. */
+  readonly bootstrap: readonly string[]
+  /** IPFS_KAD_PROTOCOL where absent. */
+  readonly protocol?: string | undefined
 }
 
 /**
@@ -48,28 +72,70 @@ export function reachOfDht(bootstrap: readonly string[], listen: readonly string
   return reaches.length === 0 ? REACH.public : (Math.max(...reaches) as Reach)
 }
 
-/** The libp2p service. */
-export function dhtService(guard: DialGuard, { isServer }: DhtOptions): ReturnType<typeof kadDHT> {
-  const init: KadDHTInit = {
-    protocol: KAD_PROTOCOL,
-    clientMode: !isServer,
-    maxInboundStreams: INBOUND_STREAMS_MAX,
-    routingTableUpdateMaxQueueSize: ROUTING_QUEUE_MAX,
-    // Instead of libp2p's two mappers, for public or for all addresses: names never, and what is near only in a near DHT.
-    peerInfoMapper: ({ id, multiaddrs }) => ({ id, multiaddrs: multiaddrs.filter((each) => guard.allows(each)) }),
-    // No values are stored. Those of signed roots will have their own validator, and the default one has no use here.
-    validators: { pk: refuseValue },
-    reprovide: { validity: RECORD_MS, threshold: 0 },
-  }
-  return kadDHT(init)
+/** What of the node its DHTs need. */
+interface NodeParts {
+  readonly guard: DialGuard
+  readonly memory: BoundedDatastore
+  /** Our own peer id. */
+  readonly self: string
 }
 
-function refuseValue(): never {
-  throw new Error('values of this kind are not stored')
+/** The libp2p service of coppice's own DHT. */
+export function ownDht(
+  components: KadDHTComponents,
+  { guard, memory, self }: NodeParts,
+  options: DhtOptions,
+): ValueDht {
+  const floors = new ValueFloors([DHT_RULES, IPNS_RULES], Date.now)
+  const senders = new Senders()
+  // On loopback machines are not told apart.
+  const sourceOf = (peer: string): string => memory.hostOf(peer) ?? peer
+  memory.currentSource = () => (senders.current === undefined ? undefined : sourceOf(senders.current))
+  const init: KadDHTInit = {
+    ...commonInit(guard),
+    ...valueInit(floors, senders, sourceOf),
+    protocol: KAD_PROTOCOL,
+    clientMode: !options.isServer,
+    reprovide: { validity: RECORD_MS, threshold: 0 },
+  }
+  const service = kadDHT(init)(senders.watch(components))
+  return { service, floors, values: new KadValues({ service, floors, memory, self }) }
+}
+
+/** The service that asks another network's DHT for IPNS records, and answers nothing there. */
+export function ipnsDht(
+  components: KadDHTComponents,
+  { guard, memory, self }: NodeParts,
+  { protocol = IPFS_KAD_PROTOCOL }: IpnsDhtOptions,
+): ValueDht {
+  const floors = new ValueFloors([IPNS_RULES], Date.now)
+  const init: KadDHTInit = {
+    ...commonInit(guard),
+    ...valueInit(floors, new Senders(), (peer) => peer),
+    protocol,
+    clientMode: true,
+    logPrefix: 'libp2p:ipns-dht',
+    datastorePrefix: '/ipns-dht',
+    metricsPrefix: 'libp2p_ipns_dht',
+  }
+  const service = kadDHT(init)(components)
+  return { service, floors, values: new KadValues({ service, floors, memory, self }) }
+}
+
+function commonInit(guard: DialGuard): KadDHTInit {
+  return {
+    maxInboundStreams: INBOUND_STREAMS_MAX,
+    routingTableUpdateMaxQueueSize: ROUTING_QUEUE_MAX,
+    networkDialTimeout: ANSWER_TIMEOUT,
+    initialQuerySelfInterval: SELF_QUERY_DELAY_MS,
+    // Instead of libp2p's two mappers, for public or for all addresses: names never, and what is near only in a near DHT.
+    peerInfoMapper: ({ id, multiaddrs }) => ({ id, multiaddrs: multiaddrs.filter((each) => guard.allows(each)) }),
+  }
 }
 
 export interface DhtComponents {
   readonly service: KadDHT
+  readonly values: KadValues
   readonly guard: DialGuard
   readonly log: Log
   /** Rejects where there is no connection. */
@@ -98,6 +164,12 @@ export class Dht {
 
   stop(): void {
     this.#over.abort()
+    this.#components.values.stop()
+  }
+
+  /** What it keeps beside providers. */
+  get values(): ValueNetwork {
+    return this.#components.values
   }
 
   /** Says from now on that this node has what is looked for under `key`. The function returned ends that. */
@@ -115,12 +187,24 @@ export class Dht {
     }
   }
 
-  /** One address of each provider, as they are found, until there are no more or the signal aborts. Never rejects. */
+  /**
+   * One address of each provider, as they are found, until there are no more or the signal aborts. While there is none, it looks
+   * again: who has only begun to serve is not in the DHT yet. Never rejects.
+   */
   async *find(key: CID, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
     const either = AbortSignal.any([signal, this.#over.signal])
     const found = new Set<string>()
+    let retryMs = SEARCH_AGAIN_MS_MIN
+    do {
+      yield* this.#search(key, found, either)
+      if (found.size > 0) return
+      retryMs = Math.min(RETRY_MS_MAX, retryMs * 2)
+    } while (await this.#pause(retryMs, either))
+  }
+
+  async *#search(key: CID, found: Set<string>, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
     try {
-      for await (const event of this.#components.service.findProviders(key, { signal: either })) {
+      for await (const event of this.#components.service.findProviders(key, { signal })) {
         if (event.name !== 'PROVIDER') continue
         for (const { id, multiaddrs } of event.providers) {
           const address = this.#choose(multiaddrs)
@@ -132,7 +216,7 @@ export class Dht {
         }
       }
     } catch (error) {
-      if (!either.aborted) this.#components.log.error('looking for providers failed: %s', error)
+      if (!signal.aborted) this.#components.log.error('looking for providers failed: %s', error)
     }
   }
 

@@ -1,4 +1,5 @@
 /** All kinds of discovery that a node has, as one: it says what it serves, and finds who else may. */
+import type { ValueNetwork } from '../../carriers/value-network.ts'
 import type { Dht } from './dht.ts'
 import { type DatabaseId, discoveryKey } from './discovery-key.ts'
 import type { LanDiscovery } from './lan.ts'
@@ -15,6 +16,11 @@ export class Discovery {
   /** Ends what libp2p does not end by itself. */
   stop(): void {
     this.#dht?.stop()
+  }
+
+  /** The values of coppice's own DHT; undefined where this node takes no part in it. */
+  get values(): ValueNetwork | undefined {
+    return this.#dht?.values
   }
 
   /** Whether there is any way to find somebody. */

@@ -5,12 +5,13 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { FoundPeers } from '../../../src/net/discovery/found-peers.ts'
 import { createNode, type NetworkNode } from '../../../src/net/index.ts'
+import { until } from '../../support/until.ts'
 
 const test = suite('net/discovery/lan')
 
 const DATABASE = { author: new Uint8Array(32).fill(0xa1), name: 'a-secret-list' }
-/** Other than 5353, and other in each run, so that nothing else of this machine or network plays a part. */
-const PORT = 20_000 + (process.pid % 20_000)
+/** Other than 5353, and other in each run, so that nothing else of this machine or network plays a part; below those that systems give away. */
+const PORT = 20_000 + (process.pid % 10_000)
 const GROUP = '224.0.0.251'
 const nodes: NetworkNode[] = []
 const sockets: Socket[] = []
@@ -29,7 +30,7 @@ async function start(listen: readonly string[], port: number): Promise<NetworkNo
 
 async function first(node: NetworkNode, count: number): Promise<string[]> {
   const found: string[] = []
-  for await (const address of node.discovery.find(DATABASE, AbortSignal.timeout(15_000))) {
+  for await (const address of node.discovery.find(DATABASE, AbortSignal.timeout(60_000))) {
     found.push(address)
     if (found.length === count) break
   }
@@ -71,7 +72,7 @@ const multicast = await hasMulticast()
   server.discovery.provide(DATABASE)
   const seeker = await start([], PORT + 1)
   await first(seeker, 1)
-  for (let i = 0; i < 100 && !heard.includes(server.peerId); i++) await sleep(20)
+  await until(() => heard.includes(server.peerId))
   assert.ok(heard.includes('_coppice') && heard.includes(server.peerId))
   assert.not.ok(heard.includes(seeker.peerId), 'who only looks does not say who it is')
   assert.not.ok(heard.includes(DATABASE.name) || heard.includes('\xa1\xa1'))
