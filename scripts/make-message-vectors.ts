@@ -162,15 +162,19 @@ const rootId = [linkBytes(cidOf(dagCbor.code, utf8('payload'))), 1, 2 ** 40]
 const author = new Uint8Array(32).fill(0xa1)
 const links = [root, linkBytes(large)]
 const messages: Readonly<Record<string, readonly unknown[]>> = {
-  hello: [0, 1, author, 'cities', rootId, [1, 2]],
-  'hello of a new replica': [0, 1, author, 'cities', null, []],
-  welcome: [1, 1, 1, utf8('signed root')],
-  'welcome, the same': [1, 1, 0, null],
-  'welcome, in part': [1, 1, 6, utf8('signed root')],
+  hello: [0, 1, author, 'cities', rootId, [1, 2], null],
+  'hello of a new replica': [0, 1, author, 'cities', null, [], null],
+  'hello with statements': [0, 1, author, 'cities', rootId, [], utf8('statements')],
+  welcome: [1, 1, 1, utf8('signed root'), null],
+  'welcome, the same': [1, 1, 0, null, null],
+  'welcome, in part': [1, 1, 6, utf8('signed root'), null],
+  'welcome, the same, with statements': [1, 1, 0, null, utf8('statements')],
   'get root': [2, 1, rootId, 30_000],
-  root: [3, 1, null],
+  root: [3, 1, null, null],
+  'root, statements only': [3, 1, null, utf8('statements')],
   'get blocks': [4, 2 ** 32 - 1, root, links, 1_048_576],
-  tell: [6, utf8('signed root')],
+  tell: [6, utf8('signed root'), null],
+  'tell, statements only': [6, null, utf8('statements')],
   refusal: [7, 24, 2],
   'get range': [8, 23, root, null, [root], 65_536],
   'get range with a base': [8, 255, root, root, [root], 1],
@@ -179,6 +183,9 @@ const messages: Readonly<Record<string, readonly unknown[]>> = {
   have: [13, 65_536, [1, 0]],
   'get peers': [14, 3, ['/ip4/192.0.2.7/tcp/4001/p2p/12D3KooWPeer']],
   peers: [15, 3, []],
+  'get attachments': [20, 4],
+  attachments: [23, 4, utf8('attachments')],
+  'attachments, none': [23, 4, null],
 }
 
 const vectors = {

@@ -50,6 +50,12 @@ export type Acceptance =
   /** Whoever sent it is to blame. `error`: for `malformed` what and where, for what a signature can have wrong who should have signed. */
   | { readonly outcome: 'invalid'; readonly reason: InvalidReason; readonly error: CoppiceError | null }
 
+/**
+ * What a replica does about a fork. `stop`: it stays at what it has until a higher epoch. `highest`: it keeps the evidence, and goes
+ * to whatever its author's keys sign at the highest place; readers of one database may then see different states.
+ */
+export type OnFork = 'stop' | 'highest'
+
 export interface AcceptanceContext {
   /** Of the floor's author, with all rotations known. */
   readonly authority: Authority
@@ -57,6 +63,8 @@ export interface AcceptanceContext {
   readonly now: number
   /** About the floor's root and the judged one, whichever is lower; from any peer, worth what it proves. */
   readonly proof?: LinkProof | null
+  /** `stop` where absent. */
+  readonly onFork?: OnFork
 }
 
 /** Decodes and judges. Total: any bytes give an outcome. */
@@ -91,8 +99,11 @@ function judgeWithin(floor: Floor, held: SignedRoot, root: AnySignedRoot, contex
   if (isLower && conflict === undefined) return { outcome: 'stale', root }
   const problem = verifySignedRoot(root, context.authority)
   if (problem !== undefined) return unsigned(root, problem, context)
-  if (conflict !== undefined)
+  if (conflict !== undefined) {
+    const isTaken = context.onFork === 'highest' && comparePositions(root.payload, held.payload) > 0
+    if (isTaken) return admit(floor, root, context, () => ({ link: 'superseded', evidence: conflict }))
     return { outcome: 'equivocation', evidence: conflict, floor: withEvidence(floor, conflict) }
+  }
   return admit(floor, root, context, (known) => chainedState(held, known, context))
 }
 
@@ -158,7 +169,7 @@ function admit(
   connect: (root: SignedRoot) => Connection | undefined,
 ): Acceptance {
   const halting = haltingEvidence(floor, root.payload.epoch)
-  if (halting !== undefined) return { outcome: 'halted', root, evidence: halting }
+  if (halting !== undefined && context.onFork !== 'highest') return { outcome: 'halted', root, evidence: halting }
   if (root.state === 'newer-format') return { outcome: 'newer-format', format: root.payload.format }
   if (root.state === 'needs-newer') return { outcome: 'needs-newer', root, extensions: root.unknown }
   if (isFuture(root, context.now)) return { outcome: 'future', root, aheadSeconds: root.payload.issued - context.now }

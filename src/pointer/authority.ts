@@ -11,6 +11,9 @@ import { signedRootFailure, STATEMENT_BYTES_MAX } from './statement.ts'
 /** A chain that long is refused: it bounds what replicas keep (about 240 KiB). */
 export const ROTATIONS_MAX = 1024
 
+/** Each rotation with the head of its byte string, and the head of the array. */
+export const ROTATIONS_BYTES_MAX: number = ROTATIONS_MAX * (STATEMENT_BYTES_MAX + 3) + 3
+
 const chainFailure: FailureFactory = signedRootFailure('rotations')
 
 export interface Authority {
@@ -68,12 +71,13 @@ export interface JoinedRotations {
 }
 
 /**
- * `authority` with what another chain of the same author, from wherever, has beyond it.
- * @throws {CoppiceError} `SIGNED_ROOT_INVALID` where `bytes` are no valid chain of that author.
+ * `authority` with what another chain of the same author, from wherever, has beyond it; or the end of one, which is enough where it
+ * begins within what is known. Only what is new costs a signature.
+ * @throws {CoppiceError} `SIGNED_ROOT_INVALID` where `bytes` are no chain of that author that begins here.
  */
 export function joinRotations(authority: Authority, bytes: Uint8Array): JoinedRotations {
   let joined = authority
-  for (const rotation of decodeRotations(authority.author, bytes).rotations) {
+  for (const rotation of readRotations(bytes)) {
     const result = addRotation(joined, rotation)
     if (result.outcome === 'added') joined = result.authority
     // What follows in the other chain grew out of what does not stand here.
@@ -90,9 +94,36 @@ function countAdded(joined: Authority, before: Authority): number {
   return joined.rotations.length - before.rotations.length
 }
 
-/** The chain as bytes: what replicas keep and what travels beside signed roots. */
-export function encodeRotations(authority: Authority): Uint8Array {
-  return cborArray(authority.rotations.map(({ bytes }) => cborBytes(bytes)))
+/**
+ * What of a chain is known: how many rotations it has, how many of them are new, and whether it begins with one that is known. Looks
+ * at no signature.
+ * @throws {CoppiceError} `SIGNED_ROOT_INVALID` for what is no array of rotations.
+ */
+export function compareRotations(
+  { rotations }: Authority,
+  bytes: Uint8Array,
+): { readonly count: number; readonly added: number; readonly isFirstKnown: boolean } {
+  const isKnown = readRotations(bytes).map(({ epoch, payloadBytes }) =>
+    rotations.some((held) => held.epoch === epoch && equalBytes(held.payloadBytes, payloadBytes)),
+  )
+  const added = isKnown.filter((known) => !known).length
+  return { count: isKnown.length, added, isFirstKnown: isKnown[0] ?? false }
+}
+
+/** The chain as bytes: what replicas keep and what travels beside signed roots. With `last`, so many of its end. */
+export function encodeRotations({ rotations }: Authority, last: number = ROTATIONS_MAX): Uint8Array {
+  return cborArray(rotations.slice(-last).map(({ bytes }) => cborBytes(bytes)))
+}
+
+/** Not verified: see {@link addRotation}. */
+function readRotations(bytes: Uint8Array): Rotation[] {
+  const reader: CborReader = new CborReader(bytes, chainFailure)
+  const count = reader.array('rotations', 0, ROTATIONS_MAX)
+  const rotations = Array.from({ length: count }, (_, i) =>
+    decodeRotation(reader.bytes(`rotations[${i}]`, 1, STATEMENT_BYTES_MAX)),
+  )
+  reader.end('rotations')
+  return rotations
 }
 
 /**
@@ -110,15 +141,13 @@ export function decodeChain(bytes: Uint8Array): Authority {
  * @throws {CoppiceError} `SIGNED_ROOT_INVALID` for anything but a whole, valid chain of `author`.
  */
 export function decodeRotations(author: Uint8Array, bytes: Uint8Array): Authority {
-  const reader: CborReader = new CborReader(bytes, chainFailure)
-  const count = reader.array('rotations', 0, ROTATIONS_MAX)
   let authority = createAuthority(author)
-  for (let i = 0; i < count; i++) {
-    const result = addRotation(authority, decodeRotation(reader.bytes(`rotations[${i}]`, 1, STATEMENT_BYTES_MAX)))
-    if (result.outcome !== 'added') reader.fail(`rotations[${i}]: expected the next rotation, got ${describe(result)}`)
+  for (const [i, rotation] of readRotations(bytes).entries()) {
+    const result = addRotation(authority, rotation)
+    if (result.outcome !== 'added')
+      throw chainFailure(`rotations[${i}]: expected the next rotation, got ${describe(result)}`, 0)
     authority = result.authority
   }
-  reader.end('rotations')
   return authority
 }
 

@@ -60,6 +60,26 @@ export function withEvidence(floor: Floor, evidence: Evidence): Floor {
 }
 
 /**
+ * `floor` without evidence that is not signed by those who may sign under `authority`, as after a rotation that was learnt late: whoever
+ * stole the key before it would halt epochs that are not his any more. `floor` itself where all of it is.
+ */
+export function withoutRevoked(floor: Floor, authority: Authority): Floor {
+  const evidence = floor.evidence.filter((each) => verifyEvidence(each, authority))
+  return evidence.length === floor.evidence.length ? floor : { ...floor, evidence }
+}
+
+/** Whether evidence, if it is signed, is of this database and would be kept. Looks at no signature: what is not new costs none. */
+export function isNewEvidence(floor: Floor, evidence: Evidence): boolean {
+  return isOfDatabase(floor, evidence) && withEvidence(floor, evidence) !== floor
+}
+
+function isOfDatabase({ author, name }: Floor, evidence: Evidence): boolean {
+  if (evidence.kind === 'rotations') return equalBytes(evidence.one.author, author)
+  const { payload } = evidence.lower
+  return equalBytes(payload.author, author) && payload.name === name
+}
+
+/**
  * Takes evidence that a peer hands over. `invalid`: of another database, or not signed by those who may; the peer's fault.
  * Where `floor` in the answer is the same object, there is nothing to keep.
  */
@@ -68,12 +88,12 @@ export function acceptEvidence(
   evidence: Evidence,
   authority: Authority,
 ): { readonly outcome: 'accepted' | 'same' | 'invalid'; readonly floor: Floor } {
-  if (haltingEvidence(floor, evidence.epoch) !== undefined) return { outcome: 'same', floor }
-  if (evidence.kind === 'roots' && evidence.lower.payload.name !== floor.name) return { outcome: 'invalid', floor }
+  if (!isOfDatabase(floor, evidence)) return { outcome: 'invalid', floor }
+  const next = withEvidence(floor, evidence)
+  if (next === floor) return { outcome: 'same', floor }
   if (!equalBytes(authority.author, floor.author) || !verifyEvidence(evidence, authority))
     return { outcome: 'invalid', floor }
-  const next = withEvidence(floor, evidence)
-  return { outcome: next === floor ? 'same' : 'accepted', floor: next }
+  return { outcome: 'accepted', floor: next }
 }
 
 export function encodeFloor(floor: Floor): Uint8Array {

@@ -15,11 +15,13 @@ export {
   type Acceptance,
   type AcceptanceContext,
   type InvalidReason,
+  type OnFork,
 } from './acceptance.ts'
 export {
   addRotation,
   authorityEpochAt,
   authorityKeyAt,
+  compareRotations,
   createAuthority,
   decodeChain,
   decodeRotations,
@@ -45,6 +47,7 @@ export {
   type RootEvidence,
   type RotationEvidence,
 } from './evidence.ts'
+export { decodeProvenEvidence, encodeProvenEvidence, type ProvenEvidence } from './evidence-file.ts'
 export {
   acceptEvidence,
   createFloor,
@@ -52,7 +55,9 @@ export {
   encodeFloor,
   EVIDENCE_EPOCHS_MAX,
   haltingEvidence,
+  isNewEvidence,
   withEvidence,
+  withoutRevoked,
   type AcceptedRoot,
   type Floor,
   type LinkState,
@@ -152,6 +157,7 @@ export {
   type SignedRecord,
 } from './signed-record.ts'
 export {
+  decodeStatementEnvelopes,
   decodeStatementFile,
   encodeStatementFile,
   STATEMENT_FILE_BYTES_MAX,

@@ -9,6 +9,10 @@ export const PROTOCOL_VERSION = 1
 export const REQUEST_FRAME_BYTES_MAX: number = 16 * 1024
 /** A signed root has at most 996 bytes (record.md, 1); the rest is room for later versions. */
 export const SIGNED_ROOT_BYTES_MAX = 2048
+/** Statements of a hello, welcome, root or tell: one piece of evidence (6 KiB) and 32 rotations (5 KiB). */
+export const STATEMENTS_BYTES_MAX: number = 12 * 1024
+/** All that travels beside a signed root: 1,024 rotations have 167 KB, envelopes and evidence 10. */
+export const ATTACHMENTS_BYTES_MAX: number = 256 * 1024
 /** Signed roots asked for by name at once: those that one root names as recent, and as the tips of a fork, and as many again. */
 export const PAYLOADS_MAX = 16
 export const NAME_CHARS_MAX = 48
@@ -74,6 +78,13 @@ export const SWARM_PARTS = 64
 export const SPARED_MS = 2_000
 /** Nor for what one of the others owes, before that has taken so long. */
 export const SPARED_DEBT_MS = 5_000
+/**
+ * What those who have parts of the tree may owe together: each serves many, and a question that waits behind those of all
+ * others makes its peer look slow.
+ */
+export const SWARM_OWED_BYTES_MAX: number = 512 * 1024
+/** After so long it counts no longer, so that slow peers hold up nobody; nor is it a reason not to ask whoever has all. */
+export const SWARM_PATIENCE_MS = 10_000
 /** A peer that has parts of the tree is asked for which when it has nothing else to do: after so long, and at most so long when it had nothing new. */
 export const HAVE_PAUSE_MS_MIN = 250
 export const HAVE_PAUSE_MS_MAX = 1_000
@@ -135,3 +146,19 @@ export const IDLE_MS = 60_000
 /** Tells of one channel that are looked at: a burst, and one more each interval. Signature checks cost 2 ms. */
 export const TELLS_BURST = 4
 export const TELL_INTERVAL_MS = 10_000
+
+/** So many who serve what they fetch are a crowd: for two, two copies are sent at most. */
+export const CROWD_PEERS_MIN = 3
+/**
+ * A part of the tree that was sent to one who serves is left to him for so long, to two for twice as long, and so on: until 50 replicas
+ * that share two cores have passed it on.
+ */
+export const SPREAD_MS = 12_000
+/** But nobody is refused it for longer than this. */
+export const ELSEWHERE_MS_MAX = 60_000
+/** Whoever was refused a part asks for it again after so long, plus up to as much again at random. */
+export const ELSEWHERE_WAIT_MS = 2_000
+/** Parts whose refusal to one channel is remembered: no more are refused. */
+export const ELSEWHERE_WAITS_MAX = 512
+/** Parts of which is remembered to whom they were sent: those of 4 GiB where each is what is above some 80 leaves. */
+export const PARTS_SENT_MAX: number = 16 * 1024

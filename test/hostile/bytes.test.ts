@@ -46,7 +46,7 @@ test.before(async () => {
 })
 
 test.after.each(async () => {
-  const channel = await honest.dialer(address).open(AbortSignal.timeout(10_000))
+  const channel = await honest.dialer(address).open(AbortSignal.timeout(60_000))
   await channel.send(Uint8Array.of(42))
   assert.equal(await channel.receive(), Uint8Array.of(42), 'the server serves on')
   await channel.close()

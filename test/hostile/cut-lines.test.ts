@@ -10,6 +10,7 @@ import type { Edit } from '../../src/prolly/index.ts'
 import type { Channel, PeerReport } from '../../src/sync/index.ts'
 import { createDatabase, DatabaseLab, outcomesOf, utf8, WatchedStore } from '../support/database-lab.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
+import { passing } from '../support/passing-channel.ts'
 
 const test = suite('hostile/cut-lines')
 
@@ -23,8 +24,7 @@ function cutAt(channel: Channel, index: number): Channel {
     channel.abort(new Error('the line was cut'))
     throw new CoppiceError('PEER_UNREACHABLE', 'the line was cut')
   }
-  return {
-    peer: channel.peer,
+  return passing(channel, {
     send: async (frame) => {
       pass()
       await channel.send(frame)
@@ -34,15 +34,7 @@ function cutAt(channel: Channel, index: number): Channel {
       pass()
       return frame
     },
-    close: () => channel.close(),
-    abort: (reason) => channel.abort(reason),
-    get bytesReceived() {
-      return channel.bytesReceived
-    },
-    get bytesSent() {
-      return channel.bytesSent
-    },
-  }
+  })
 }
 
 class Scene {

@@ -31,7 +31,8 @@ const test = suite('hostile/discovery-floods')
 
 const LOOPBACK = ['/ip4/127.0.0.1/tcp/0']
 const DATABASE = { author: new Uint8Array(32).fill(0xa1), name: 'cities' }
-const PORT = 42_000 + (process.pid % 10_000)
+/** Other in each run, and below those that systems give away. */
+const PORT = 10_000 + (process.pid % 9_000)
 const [seed = 0] = seeds(1)
 const nodes: NetworkNode[] = []
 const raw: Libp2p[] = []
@@ -108,7 +109,7 @@ test('a machine of the network names itself only', async () => {
   for await (const address of node.discovery.find(DATABASE, AbortSignal.timeout(300))) found.push(address)
   assert.equal(found, [])
   await new Promise<void>((resolve) => socket.send(response(strings), PORT + 1, '127.0.0.1', () => resolve()))
-  for await (const address of node.discovery.find(DATABASE, AbortSignal.timeout(5_000))) {
+  for await (const address of node.discovery.find(DATABASE, AbortSignal.timeout(60_000))) {
     assert.is(address, `/ip4/127.0.0.1/tcp/22/p2p/${peer}`)
     break
   }
@@ -230,7 +231,7 @@ test('bytes that are no message of the DHT cost their sender the stream, and nob
   assert.equal(found, client.addresses(), 'it serves on')
 })
 
-test('no values are stored, even such as prove themselves', async () => {
+test('values of a kind that is not known are not stored, even such as prove themselves', async () => {
   const node = await start(1, { dht: [] })
   const { libp2p, dht } = await hostileDht(2)
   await libp2p.dial(multiaddr(node.addresses()[0]))
@@ -266,18 +267,18 @@ test('a node of the DHT names no places that are nearer than the DHT is', async 
   const near = libp2p.getMultiaddrs().map(String)
   // One bootstrap node is farther than this machine, though it never answers: so is the DHT.
   const far = `/ip4/10.255.255.1/tcp/1/p2p/${await peerIdOfKey(new Uint8Array(32).fill(67))}`
-  const findWith = async (n: number, bootstrap: readonly string[]): Promise<string[]> => {
+  const findWith = async (n: number, bootstrap: readonly string[], tries: number): Promise<string[]> => {
     const node = await start(n, { dht: bootstrap })
     const found: string[] = []
-    for (let i = 0; i < 4 && found.length === 0; i++) {
+    for (let i = 0; i < tries && found.length === 0; i++) {
       for await (const each of node.discovery.find(DATABASE, AbortSignal.timeout(1_000))) found.push(each)
     }
     await node.stop()
     return found
   }
-  assert.equal(await findWith(3, near), [`/ip4/127.0.0.1/tcp/${port}/p2p/${victim.toString()}`], 'it does name it')
+  assert.equal(await findWith(3, near, 60), [`/ip4/127.0.0.1/tcp/${port}/p2p/${victim.toString()}`], 'it does name it')
   const before = hits
-  assert.equal(await findWith(4, [...near, far]), [])
+  assert.equal(await findWith(4, [...near, far], 4), [])
   assert.is(hits, before, 'and nobody went there')
   trap.close()
 })

@@ -67,7 +67,7 @@ test('both roots in one pull: it stays at what it had complete, whichever came f
   }
 })
 
-test('the second root later: the complete first one stays, and is still served and pulled as unchanged', async () => {
+test('the second root later: the complete first one stays, and every pull says why', async () => {
   const lab = new DatabaseLab()
   const forked = await fork()
   const { author, other, one, two } = forked
@@ -78,8 +78,9 @@ test('the second root later: the complete first one stays, and is still served a
   await replica.setPeers(['bob'])
   assert.is((await failureOf(replica.pull())).code, 'EQUIVOCATION')
   await assertHalted(replica, forked, '2a')
+  // Also where nobody shows anything else any more.
   await replica.setPeers(['alice'])
-  assert.is((await replica.pull()).changed, false)
+  assert.is((await failureOf(replica.pull())).code, 'EQUIVOCATION')
   // Nothing of the epoch goes further.
   const third = await author.publish(rows('3'))
   lab.handle('alice', author.showing(third))

@@ -11,8 +11,8 @@ import { type Behaviour, FileServer } from '../support/file-server.ts'
 import { fastClock, MirrorLab, publishedRows } from '../support/mirror-lab.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
 
-/** So many times as fast, for what is waited for: 10 s are 200 ms. */
-const TIMES = 50
+/** So many times as fast, for what is waited for: 10 s are half a second. */
+const TIMES = 20
 
 interface Asked {
   readonly outcome: string
@@ -23,12 +23,12 @@ interface Asked {
 const isPack = (path: string): boolean => path.endsWith('.pack')
 
 /** Clones from an honest peer and a server of that behaviour. */
-async function besideHonest(behaviour: Behaviour, times = TIMES): Promise<Asked> {
+async function besideHonest(behaviour: Behaviour): Promise<Asked> {
   let asked: Asked | undefined
   await inDirectory(async (directory, use) => {
     const db = await publishedRows(12_000)
     await exportMirror(db, directory)
-    const lab = new MirrorLab(fastClock(times))
+    const lab = new MirrorLab(fastClock(TIMES))
     const server = use(await FileServer.open(directory, behaviour))
     // Nothing comes of it before the honest peer is there: the server has its chance.
     const alone = await failureOf((await lab.replica(db, [server.url])).pull())
@@ -163,7 +163,7 @@ test('a server that is always busy is given up, one that is busy for a while is 
     response.writeHead(503, { 'retry-after': '1' }).end('later')
     return true
   }
-  assert.is((await besideHonest(busy, 500)).outcome, 'busy')
+  assert.is((await besideHonest(busy)).outcome, 'busy')
   let answers = 0
   await alone((request, response, path) => isPack(path) && answers++ < 4 && busy(request, response, path), 3000, TIMES)
   assert.ok(answers > 4)

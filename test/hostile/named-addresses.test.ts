@@ -219,7 +219,7 @@ test('what the user named is dialled wherever it is', async () => {
   nodes.push(server, client)
   await server.handle(async (channel) => void (await channel.receive()))
   const [address = ''] = server.addresses()
-  const channel = await client.dialer(address).open(AbortSignal.timeout(10_000))
+  const channel = await client.dialer(address).open(AbortSignal.timeout(60_000))
   assert.is(channel.peer, server.peerId)
   assert.equal(await client.judge(server.peerId, [at('10.0.0.1'), at('127.0.0.1'), address], signal), [
     at('10.0.0.1'),

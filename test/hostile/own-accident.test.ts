@@ -2,25 +2,10 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Database } from '../../src/db/index.ts'
-import { MemoryStore } from '../../src/store/memory.ts'
-import type { WriteBatch } from '../../src/store/interface.ts'
+import { CopyableStore } from '../support/copyable-store.ts'
 import { createDatabase, DatabaseLab, failureOf, openDatabase, text, utf8 } from '../support/database-lab.ts'
 
 const test = suite('hostile/own-accident')
-
-/** A store that can be copied, as a directory is. */
-class CopyableStore extends MemoryStore {
-  readonly #batches: WriteBatch[] = []
-  override async write(batch: WriteBatch): Promise<void> {
-    await super.write(batch)
-    this.#batches.push(batch)
-  }
-  async copy(): Promise<CopyableStore> {
-    const copy = new CopyableStore()
-    for (const batch of this.#batches) await copy.write(batch)
-    return copy
-  }
-}
 
 async function publish(db: Database, value: string): Promise<void> {
   await db.put(utf8('n'), utf8(value))

@@ -32,7 +32,13 @@ interface Manners {
 function partial(lab: Lab, name: string, { has, answer }: Manners = {}): PeerDialer {
   return lab.scripted(name, async (peer) => {
     await peer.hello()
-    await peer.send({ type: 'welcome', version: 1, status: 'partial', signedRoot: source.newest.signedRoot })
+    await peer.send({
+      type: 'welcome',
+      version: 1,
+      status: 'partial',
+      signedRoot: source.newest.signedRoot,
+      statements: null,
+    })
     for await (const request of peer.requests()) {
       if (request.type === 'get have') {
         await peer.send({ type: 'have', id: request.id, has: has?.(request) ?? request.links.map(() => true) })
@@ -162,7 +168,7 @@ test('whoever does not serve the tree, or no longer, is left out and not blamed'
       const store = new CountingStore()
       const leaver = lab.scripted('bob', async (peer) => {
         await peer.hello()
-        await peer.send({ type: 'welcome', version: 1, status, signedRoot: source.newest.signedRoot })
+        await peer.send({ type: 'welcome', version: 1, status, signedRoot: source.newest.signedRoot, statements: null })
         let answers = 0
         for await (const request of peer.requests()) {
           if (request.type === 'get have') {

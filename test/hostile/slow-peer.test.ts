@@ -185,7 +185,7 @@ test('busy for ever, and quick with all that is no data: given up in the end', a
     for await (const request of peer.requests()) {
       if (request.type === 'tell') continue
       const { type, id } = request
-      if (type === 'get root') await peer.send({ type: 'root', id, signedRoot: null })
+      if (type === 'get root') await peer.send({ type: 'root', id, signedRoot: null, statements: null })
       else if (type === 'get peers') await peer.send({ type: 'peers', id, addresses: [] })
       else await peer.send({ type: 'refusal', id, reason: 'busy' })
     }

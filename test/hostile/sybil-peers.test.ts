@@ -2,6 +2,7 @@
  * Peers that are invented, and named to whoever asks: threats 12, 29 and 32. They cost a pull a few dials; they keep nobody
  * away whom the user named, and get no place in what the replica remembers.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Database } from '../../src/db/index.ts'
@@ -10,11 +11,14 @@ import { type ChannelHandler, PROTOCOL_VERSION } from '../../src/sync/index.ts'
 import { decodeHello, decodeRequest, encodeMessage } from '../../src/sync/wire/index.ts'
 import { createDatabase, outcomesOf, utf8 } from '../support/database-lab.ts'
 import { address, FindingNetwork, gated, openReplica, type Peers, serving } from '../support/finding-lab.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('hostile/sybil-peers')
 
 const HONEST = address(1)
 const HOSTILE = address(2)
+/** After what hostile peers were waited for: what they could do beyond it they do at once. */
+const BEYOND_MS = 100
 
 async function published(): Promise<Database> {
   const database = await createDatabase()
@@ -23,38 +27,47 @@ async function published(): Promise<Database> {
   return database
 }
 
-/** Shows the root, names peers without end, and answers questions for data with bytes of its own, or not at all. */
-function liar(signedRoot: Uint8Array, name: () => readonly string[], isMute = false): ChannelHandler {
+/** Shows the root, names peers without end, and answers questions for data with bytes of its own, or without `lie` not at all. */
+function liar(signedRoot: Uint8Array, name: () => readonly string[], lie?: () => void): ChannelHandler {
   return async (channel) => {
     const hello = await channel.receive()
     if (hello === undefined) return
     decodeHello(hello)
-    await channel.send(encodeMessage({ type: 'welcome', version: PROTOCOL_VERSION, status: 'newest', signedRoot }))
+    await channel.send(
+      encodeMessage({ type: 'welcome', version: PROTOCOL_VERSION, status: 'newest', signedRoot, statements: null }),
+    )
     for (let frame = await channel.receive(); frame !== undefined; frame = await channel.receive()) {
       const request = decodeRequest(frame)
       if (request.type === 'tell') continue
       const { id } = request
       if (request.type === 'get peers') await channel.send(encodeMessage({ type: 'peers', id, addresses: name() }))
-      else if (request.type === 'get root') await channel.send(encodeMessage({ type: 'root', id, signedRoot }))
-      else if (!isMute)
+      else if (request.type === 'get root')
+        await channel.send(encodeMessage({ type: 'root', id, signedRoot, statements: null }))
+      else if (lie !== undefined) {
         await channel.send(encodeMessage({ type: 'range', id, blocks: [utf8('not what was asked for')] }))
+        lie()
+      }
     }
   }
 }
 
 /** Other addresses at each call. */
-function inventing(from: number): () => readonly string[] {
-  let next = from
-  return () => Array.from({ length: 32 }, () => address(next++))
+class Inventor {
+  calls = 0
+  readonly name = (): readonly string[] => {
+    const from = 1_000 + 32 * this.calls++
+    return Array.from({ length: 32 }, (_, i) => address(from + i))
+  }
 }
 
 test('addresses without end cost few dials, and the named peer is not kept away', async () => {
   const database = await published()
   const signedRoot = (await database.published())?.bytes ?? new Uint8Array(0)
-  const patience = new Promise((resolve) => setTimeout(resolve, 2_500))
+  const inventor = new Inventor()
+  const askedAgain = until(() => inventor.calls > 1).then(() => delay(BEYOND_MS))
   const peers: Peers = new Map([
-    [HONEST, gated(serving(database), patience)],
-    [HOSTILE, liar(signedRoot, inventing(1_000), true)],
+    [HONEST, gated(serving(database), askedAgain)],
+    [HOSTILE, liar(signedRoot, inventor.name)],
   ])
   const network = new FindingNetwork(peers, 'replica')
   const replica = await openReplica(database, network, [HONEST, HOSTILE])
@@ -68,13 +81,18 @@ test('addresses without end cost few dials, and the named peer is not kept away'
 test('sybils that name sybils, and lie, are found out; the pull ends with whom the user named', async () => {
   const database = await published()
   const signedRoot = (await database.published())?.bytes ?? new Uint8Array(0)
-  const patience = new Promise((resolve) => setTimeout(resolve, 4_000))
-  const peers: Peers = new Map([[HONEST, gated(serving(database), patience)]])
+  let lies = 0
+  const liedTo = until(() => lies > 0).then(() => delay(BEYOND_MS))
+  const peers: Peers = new Map([[HONEST, gated(serving(database), liedTo)]])
   const sybils = Array.from({ length: 200 }, (_, i) => address(100 + i))
   for (const [i, each] of sybils.entries()) {
     peers.set(
       each,
-      liar(signedRoot, () => sybils.slice(i + 1, i + 33)),
+      liar(
+        signedRoot,
+        () => sybils.slice(i + 1, i + 33),
+        () => void lies++,
+      ),
     )
   }
   const network = new FindingNetwork(peers, 'replica', { discovered: sybils })
@@ -95,7 +113,12 @@ test('what is found and nobody answers at ends in a bounded number of dials', as
   const nobody = Array.from({ length: 500 }, (_, i) => address(1_000 + i))
   const network = new FindingNetwork(new Map(), 'replica', { discovered: nobody })
   const replica = await openReplica(database, network, [])
-  await replica.pull({ signal: AbortSignal.timeout(1_500) }).catch(() => {})
+  const over = new AbortController()
+  const pull = replica.pull({ signal: over.signal }).catch(() => {})
+  await until(() => network.dialled.length >= FOUND_FAILURES_MAX)
+  await delay(BEYOND_MS)
+  over.abort()
+  await pull
   assert.ok(network.dialled.length <= FOUND_PEERS_MAX + FOUND_FAILURES_MAX, `${network.dialled.length} dials`)
 })
 

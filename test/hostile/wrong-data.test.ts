@@ -96,17 +96,25 @@ const LIES: Readonly<
         : { ...answer, blocks: [new Uint8Array(bytesMax * 0.6), new Uint8Array(bytesMax * 0.6)] },
   ],
   'an answer nobody asked for': ['protocol', 'protocol', (answer) => ({ ...answer, id: answer.id + 1000 })],
-  'a root where blocks were asked for': ['protocol', 'protocol', ({ id }) => ({ type: 'root', id, signedRoot: null })],
+  'a root where blocks were asked for': [
+    'protocol',
+    'protocol',
+    ({ id }) => ({ type: 'root', id, signedRoot: null, statements: null }),
+  ],
   'a range for single blocks, or the other way round': [
     'protocol',
     'protocol',
     (answer) => ({ ...answer, type: answer.type === 'range' ? 'blocks' : 'range' }),
   ],
-  'a tell': ['protocol', 'protocol', () => encodeMessage({ type: 'tell', signedRoot: Uint8Array.of(1) })],
+  'a tell': [
+    'protocol',
+    'protocol',
+    () => encodeMessage({ type: 'tell', signedRoot: Uint8Array.of(1), statements: null }),
+  ],
   'a second welcome': [
     'protocol',
     'protocol',
-    () => encodeMessage({ type: 'welcome', version: 1, status: 'same', signedRoot: null }),
+    () => encodeMessage({ type: 'welcome', version: 1, status: 'same', signedRoot: null, statements: null }),
   ],
   'a frame that is no message': ['protocol', 'protocol', () => utf8('GET / HTTP/1.1\r\n\r\n')],
   'an array of 2^53 blocks': [

@@ -52,6 +52,9 @@ const patch = fc.record({ id, rows, isLast: fc.boolean() }).map(({ rows: unsorte
   return { type: 'patch' as const, ...rest, keys: sorted.map(([key]) => key), values: sorted.map(([, value]) => value) }
 })
 
+/** Of hellos, welcomes, roots and tells: what is in them is nothing that a message knows. */
+const statements = fc.option(bytes(1, 200))
+
 const request: fc.Arbitrary<Request> = fc.oneof(
   fc.record({ type: fc.constant('get root' as const), id, have: rootId, waitMs: fc.nat(30_000) }),
   fc.record({
@@ -80,7 +83,11 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   }),
   fc.record({ type: fc.constant('get have' as const), id, root: node, links }),
   fc.record({ type: fc.constant('get peers' as const), id, addresses: fc.array(address, { maxLength: 8 }) }),
-  fc.record({ type: fc.constant('tell' as const), signedRoot }),
+  fc
+    .record({ signedRoot: fc.option(signedRoot), statements })
+    .filter((told) => told.signedRoot !== null || told.statements !== null)
+    .map((told) => ({ type: 'tell' as const, ...told })),
+  fc.record({ type: fc.constant('get attachments' as const), id }),
   getLink,
   fc.record({
     type: fc.constant('get payloads' as const),
@@ -89,7 +96,8 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   }),
 )
 const answer: fc.Arbitrary<Answer> = fc.oneof(
-  fc.record({ type: fc.constant('root' as const), id, signedRoot: fc.option(signedRoot) }),
+  fc.record({ type: fc.constant('root' as const), id, signedRoot: fc.option(signedRoot), statements }),
+  fc.record({ type: fc.constant('attachments' as const), id, attachments: fc.option(bytes(1, 300)) }),
   fc.record({
     type: fc.constant('blocks' as const),
     id,
@@ -119,6 +127,7 @@ const hello = fc.record({
   name: fc.stringMatching(/^[a-z0-9]{1,48}$/),
   have: rootId,
   packings: fc.uniqueArray(fc.nat(255), { maxLength: 8 }).map((packings) => packings.toSorted((a, b) => a - b)),
+  statements,
 })
 const welcome = fc.oneof(
   fc.record({
@@ -126,12 +135,14 @@ const welcome = fc.oneof(
     version: fc.constant(1),
     status: fc.constantFrom('same' as const, 'empty' as const, 'unknown' as const, 'version' as const, 'busy' as const),
     signedRoot: fc.constant(null),
+    statements,
   }),
   fc.record({
     type: fc.constant('welcome' as const),
     version: fc.constant(1),
     status: fc.constantFrom('newest' as const, 'partial' as const),
     signedRoot,
+    statements,
   }),
 )
 

@@ -14,13 +14,22 @@ import {
 } from '../../src/pointer/index.ts'
 import { buildTree, type Put } from '../../src/prolly/index.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
-import { type ChannelHandler, type NewestRoot, ProviderSet, type ServedHistory } from '../../src/sync/index.ts'
+import {
+  type ChannelHandler,
+  type NewestRoot,
+  type ProviderOptions,
+  ProviderSet,
+  type ServedHistory,
+} from '../../src/sync/index.ts'
 import { signerOf } from './database-lab.ts'
 
 interface Block {
   readonly link: Link
   readonly bytes: Uint8Array
 }
+
+/** What a peer says beside its roots. */
+type Said = Pick<ProviderOptions, 'statements' | 'attachments'>
 
 export class RogueAuthor {
   readonly name: string
@@ -40,7 +49,7 @@ export class RogueAuthor {
   }
 
   get author(): Uint8Array {
-    return this.signer.publicKey
+    return this.authority.author
   }
 
   /** Another machine with the same key and state. */
@@ -90,13 +99,18 @@ export class RogueAuthor {
   }
 
   /** A peer whose newest root is this one, or that of `shown` when it is asked, and that knows nothing of the history unless it is given. */
-  showing(shown: SignedRoot | (() => SignedRoot | undefined), history: ServedHistory = {}): ChannelHandler {
-    return this.#serving(() => {
+  showing(
+    shown: SignedRoot | (() => SignedRoot | undefined),
+    history: ServedHistory = {},
+    said: Said = {},
+  ): ChannelHandler {
+    const newest = (): NewestRoot | undefined => {
       const root = typeof shown === 'function' ? shown() : shown
       if (root === undefined) return undefined
       const { epoch, sequence } = root.payload
       return { signedRoot: root.bytes, id: { payload: root.link, epoch, sequence } }
-    }, history)
+    }
+    return this.#serving(newest, history, said)
   }
 
   /** A peer that shows any bytes for this database's newest root, and claims that they are above all others. */
@@ -107,10 +121,10 @@ export class RogueAuthor {
     })
   }
 
-  #serving(newest: () => NewestRoot | undefined, history: ServedHistory = {}): ChannelHandler {
+  #serving(newest: () => NewestRoot | undefined, history: ServedHistory = {}, said: Said = {}): ChannelHandler {
     const set = new ProviderSet({ clock: this.#clock })
     const changed = (signal: AbortSignal): Promise<void> => this.#clock.sleep(1000, signal)
-    set.add({ author: this.author, name: this.name, store: this.store, newest, changed, history })
+    set.add({ author: this.author, name: this.name, store: this.store, newest, changed, history, ...said })
     return set.handle
   }
 }

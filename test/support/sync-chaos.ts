@@ -218,7 +218,13 @@ function partial(lab: Lab, random: Random, name: string, source: Published, lies
   const mine = new Set([...source.blocks].filter(() => random.chance(0.5)))
   return lab.scripted(name, async (peer) => {
     await peer.hello()
-    await peer.send({ type: 'welcome', version: 1, status: 'partial', signedRoot: source.newest.signedRoot })
+    await peer.send({
+      type: 'welcome',
+      version: 1,
+      status: 'partial',
+      signedRoot: source.newest.signedRoot,
+      statements: null,
+    })
     for await (const request of peer.requests()) {
       if (request.type === 'get have') {
         const has = request.links.map((link) => mine.has(linkMapKey(link)) || random.chance(lies))

@@ -225,7 +225,7 @@ export class ScriptedPeer {
   async welcome(signedRoot: Uint8Array | null): Promise<void> {
     await this.hello()
     const status = signedRoot === null ? 'empty' : 'newest'
-    await this.send({ type: 'welcome', version: 1, status, signedRoot })
+    await this.send({ type: 'welcome', version: 1, status, signedRoot, statements: null })
   }
 
   async hello(): Promise<void> {

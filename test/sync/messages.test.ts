@@ -63,7 +63,14 @@ test('bounds hold before anything is allocated', () => {
     [decodeAnswer, '83050080'],
     [decodeRequest, `840400 80 01`],
     [decodeRequest, `840400 9a00000101`],
-    [decodeRequest, '8206 5a7fffffff'],
+    [decodeRequest, '8306 5a7fffffff'],
+    // tells: of nothing; statements beyond 12 KiB in a tell, a root and a hello; attachments beyond 256 KiB; statements that are there and have no byte
+    [decodeRequest, '8306 f6 f6'],
+    [decodeRequest, '8306 f6 593001'],
+    [decodeAnswer, '8403 00 f6 593001'],
+    [decodeHello, `870001 5820${'00'.repeat(32)} 6161 f6 80 593001`],
+    [decodeAnswer, '8317 00 5a00040001'],
+    [decodeAnswer, '8403 00 f6 40'],
     // links: of a sequence to itself, to one that is not, of sequence 0; a history that is no hash; too many names; too many hashes
     [decodeRequest, `8510 00 02 02 5820${'00'.repeat(32)}`],
     [decodeRequest, `8510 00 02 01 5820${'00'.repeat(32)}`],
@@ -75,8 +82,8 @@ test('bounds hold before anything is allocated', () => {
     [decodeAnswer, '8413 00 59ffff'],
     [decodeAnswer, '8413 00 f6 9829'],
     [decodeAnswer, '8315 00 91'],
-    [decodeHello, '8600015820'],
-    [decodeHello, '860000'],
+    [decodeHello, '8700015820'],
+    [decodeHello, '870000'],
     [decodeAnswer, '850b00 9a00004001'],
     [decodeAnswer, '830900 990401'],
   ]

@@ -27,8 +27,12 @@ test('each peer has a session or a reason', async () => {
     lab.scripted('rude', (peer) => peer.send(utf8('HTTP/1.1 400 Bad Request'))),
     lab.scripted('mute', never),
     lab.scripted('gone', async () => {}),
-    lab.scripted('busy', (peer) => peer.send({ type: 'welcome', version: 1, status: 'busy', signedRoot: null })),
-    lab.scripted('old', (peer) => peer.send({ type: 'welcome', version: 9, status: 'version', signedRoot: null })),
+    lab.scripted('busy', (peer) =>
+      peer.send({ type: 'welcome', version: 1, status: 'busy', signedRoot: null, statements: null }),
+    ),
+    lab.scripted('old', (peer) =>
+      peer.send({ type: 'welcome', version: 9, status: 'version', signedRoot: null, statements: null }),
+    ),
   ]
   const { sessions, failed } = await open(lab, dialers)
   assert.equal(

@@ -22,6 +22,7 @@ import { seeds } from '../support/property.ts'
 import { AUTHOR, Lab, NAME, type Published, publish } from '../support/sync-lab.ts'
 import { utf8 } from '../support/tree-sets.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
+import { passing } from '../support/passing-channel.ts'
 
 const test = suite('sync/peers')
 
@@ -135,20 +136,9 @@ test('over the wire', async () => {
 
 /** As the provider sees a channel that leads through a relay. */
 function limited(channel: Channel): Channel {
-  return {
-    peer: channel.peer,
+  return passing(channel, {
     isLimited: true,
-    send: (frame) => channel.send(frame),
-    receive: () => channel.receive(),
-    close: () => channel.close(),
-    abort: (reason) => channel.abort(reason),
-    get bytesReceived() {
-      return channel.bytesReceived
-    },
-    get bytesSent() {
-      return channel.bytesSent
-    },
-  }
+  })
 }
 
 test('a channel through a relay brings roots and peers, and no data', async () => {

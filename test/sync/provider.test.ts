@@ -54,7 +54,15 @@ class Bench {
   }
 }
 
-const HELLO = { type: 'hello', version: 1, author: AUTHOR, name: NAME, have: null, packings: [] } as const
+const HELLO = {
+  type: 'hello',
+  version: 1,
+  author: AUTHOR,
+  name: NAME,
+  have: null,
+  packings: [],
+  statements: null,
+} as const
 
 test('the welcome says same, newest or empty', async () => {
   const bench = new Bench()
@@ -86,13 +94,21 @@ test('a hello of a later version is answered with ours', async () => {
   const { channel } = new Bench().dial()
   await channel.send(Uint8Array.from([0x87, 0x00, 0x02, 0xa0, 0xf5, 0xf6, 0x01, 0x01]))
   const welcome = decodeWelcome((await channel.receive()) ?? new Uint8Array(0))
-  assert.equal(welcome, { type: 'welcome', version: 1, status: 'version', signedRoot: null } satisfies Welcome)
+  assert.equal(welcome, {
+    type: 'welcome',
+    version: 1,
+    status: 'version',
+    signedRoot: null,
+    statements: null,
+  } satisfies Welcome)
   assert.is(await channel.receive(), undefined)
 })
 
 test('a provider of a later version is named so', async () => {
   const [ours, theirs] = createChannelPair()
-  await theirs.send(encodeMessage({ type: 'welcome', version: 2, status: 'version', signedRoot: null }))
+  await theirs.send(
+    encodeMessage({ type: 'welcome', version: 2, status: 'version', signedRoot: null, statements: null }),
+  )
   const session = new ChannelSession(ours, 'new', new Lab().clock)
   const error: unknown = await session
     .hello({ author: AUTHOR, name: NAME, have: null })
@@ -140,13 +156,15 @@ test('a peer that answers waiting requests at once does not make the puller spin
   const [ours, theirs] = createChannelPair()
   void serveChannel(theirs, async (channel) => {
     await channel.receive()
-    await channel.send(encodeMessage({ type: 'welcome', version: 1, status: 'empty', signedRoot: null }))
+    await channel.send(
+      encodeMessage({ type: 'welcome', version: 1, status: 'empty', signedRoot: null, statements: null }),
+    )
     for (let frame = await channel.receive(); frame !== undefined; frame = await channel.receive()) {
       const request = decodeRequest(frame)
       if (request.type !== 'get root') continue
       const text = ['nothing', 'root 1', 'root 1', 'root 2', 'root 1', 'root 2'][asked++ % 6] ?? ''
       const signedRoot = text === 'nothing' ? null : utf8(text)
-      await channel.send(encodeMessage({ type: 'root', id: request.id, signedRoot }))
+      await channel.send(encodeMessage({ type: 'root', id: request.id, signedRoot, statements: null }))
     }
   })
   const session = new ChannelSession(ours, 'eager', clock)
@@ -262,8 +280,8 @@ test('a channel that breaks the protocol ends, and only that one', async () => {
   const frames = [
     utf8('hello'),
     new Uint8Array(20_000),
-    encodeMessage({ type: 'tell', signedRoot: utf8('x') }),
-    encodeMessage({ type: 'root', id: 0, signedRoot: null }),
+    encodeMessage({ type: 'tell', signedRoot: utf8('x'), statements: null }),
+    encodeMessage({ type: 'root', id: 0, signedRoot: null, statements: null }),
   ]
   for (const frame of frames) {
     for (const afterHello of [false, true]) {

@@ -41,6 +41,7 @@ const ANSWERS: Readonly<Record<Question['type'], Answer['type']>> = {
   'get peers': 'peers',
   'get link': 'link',
   'get payloads': 'payloads',
+  'get attachments': 'attachments',
 }
 
 export function judgeAnswer(question: Question, answer: Answer): Judgement {

@@ -16,8 +16,8 @@ import {
   NEWS_INTERVAL_MS,
   NO_NEWS_PAUSE_MS,
   PROTOCOL_VERSION,
-  RATE_BYTES_PER_SECOND_MIN,
   SIGNED_ROOT_BYTES_MAX,
+  STATEMENTS_BYTES_MAX,
   WAIT_MS_MAX,
   WATCH_INTERVAL_MS,
 } from '../limits.ts'
@@ -39,6 +39,7 @@ import { peerFault } from './peer-fault.ts'
 import type { Traffic } from '../report.ts'
 import type {
   Blocks,
+  DataRefused,
   Fault,
   HelloOptions,
   LinkFound,
@@ -71,9 +72,11 @@ export class ChannelSession implements Session {
   #requests = 0
   #end: SessionEnd | undefined
   #announced: Uint8Array | undefined
+  #statements: Uint8Array | undefined
   #status: Welcome['status'] = 'empty'
   #welcome: PromiseWithResolvers<void> | undefined
   #answersSinceWatch = 0
+  readonly #patience = new Patience()
   /** Since when the peer has been busy whenever it was asked. */
   #busySince: number | undefined
   /** When it last said so. */
@@ -93,6 +96,10 @@ export class ChannelSession implements Session {
 
   get announced(): Uint8Array | undefined {
     return this.#announced
+  }
+
+  get statements(): Uint8Array | undefined {
+    return this.#statements
   }
 
   get status(): Welcome['status'] {
@@ -140,18 +147,19 @@ export class ChannelSession implements Session {
     void this.#watch()
     this.#requests++
     const packings = this.#packings.map(({ id }) => id).toSorted((a, b) => a - b)
-    this.#post({ type: 'hello', version: PROTOCOL_VERSION, ...options, packings })
+    const { author, name, have, statements = null } = options
+    this.#post({ type: 'hello', version: PROTOCOL_VERSION, author, name, have, packings, statements })
     await this.#welcome.promise
   }
 
-  async getBlocks(root: Link, links: readonly Link[]): Promise<Blocks | Refused> {
+  async getBlocks(root: Link, links: readonly Link[]): Promise<Blocks | DataRefused> {
     const answer = await this.#ask({ type: 'get blocks', id: this.#newId(), root, links, bytesMax: ANSWER_BYTES_MAX })
-    return answer.type === 'blocks' ? answer.blocks : refused(answer)
+    return answer.type === 'blocks' ? answer.blocks : dataRefused(answer)
   }
 
-  async getRange(question: RangeQuestion): Promise<readonly Uint8Array[] | Refused> {
+  async getRange(question: RangeQuestion): Promise<readonly Uint8Array[] | DataRefused> {
     const answer = await this.#ask({ type: 'get range', id: this.#newId(), ...question })
-    return answer.type === 'range' ? answer.blocks : refused(answer)
+    return answer.type === 'range' ? answer.blocks : dataRefused(answer)
   }
 
   async getPatch(question: PatchQuestion): Promise<PatchPage | Refused> {
@@ -179,21 +187,31 @@ export class ChannelSession implements Session {
     return answer.type === 'payloads' ? answer.signedRoots : refused(answer)
   }
 
+  async getAttachments(): Promise<Uint8Array | null | Refused> {
+    const answer = await this.#ask({ type: 'get attachments', id: this.#newId() })
+    return answer.type === 'attachments' ? answer.attachments : refused(answer)
+  }
+
   async getRoot(have: RootId | null, waitMs: number): Promise<Uint8Array | undefined> {
     const wait = Math.min(Math.max(0, Math.floor(waitMs)), WAIT_MS_MAX)
     const until = this.#clock.now() + wait
     const answer = await this.#ask({ type: 'get root', id: this.#newId(), have, waitMs: wait }, wait)
     const shown = answer.type === 'root' ? (answer.signedRoot ?? undefined) : undefined
+    const said = answer.type === 'root' ? (answer.statements ?? undefined) : undefined
+    const saysMore = said !== undefined && (this.#statements === undefined || !equalBytes(said, this.#statements))
     if (wait === 0) {
+      if (saysMore) this.#statements = said
       if (shown !== undefined) this.#show(shown)
       return shown
     }
     const isNew = shown !== undefined && (this.#announced === undefined || !equalBytes(shown, this.#announced))
     const now = this.#clock.now()
-    const earliest = isNew ? this.#newsAt + NEWS_INTERVAL_MS : Math.min(until, now + NO_NEWS_PAUSE_MS)
+    const earliest = isNew || saysMore ? this.#newsAt + NEWS_INTERVAL_MS : Math.min(until, now + NO_NEWS_PAUSE_MS)
     if (earliest > now) await this.#clock.sleep(earliest - now, this.#over.signal)
-    if (!isNew) return undefined
+    if (!isNew && !saysMore) return undefined
     this.#newsAt = this.#clock.now()
+    if (saysMore) this.#statements = said
+    if (!isNew) return undefined
     this.#show(shown)
     return shown
   }
@@ -204,11 +222,14 @@ export class ChannelSession implements Session {
     if (this.#status === 'empty') this.#status = 'partial'
   }
 
-  tell(signedRoot: Uint8Array): void {
-    if (signedRoot.length < 1 || signedRoot.length > SIGNED_ROOT_BYTES_MAX) {
-      throw new RangeError(`signed root: expected 1..${SIGNED_ROOT_BYTES_MAX} bytes, got ${signedRoot.length}`)
-    }
-    if (this.isOpen) this.#post({ type: 'tell', signedRoot })
+  tell(signedRoot: Uint8Array | null, statements: Uint8Array | null = null): void {
+    assertLength('signed root', signedRoot, SIGNED_ROOT_BYTES_MAX)
+    assertLength('statements', statements, STATEMENTS_BYTES_MAX)
+    if (this.isOpen) this.#post({ type: 'tell', signedRoot, statements })
+  }
+
+  shareWith(others: number): void {
+    this.#patience.sharers = 1 + others
   }
 
   fail(fault: Fault, reason: string, cause?: unknown): void {
@@ -288,6 +309,7 @@ export class ChannelSession implements Session {
   #onWelcome(welcome: Welcome): void {
     this.#status = welcome.status
     this.#announced = welcome.signedRoot ?? undefined
+    this.#statements = welcome.statements ?? undefined
     this.#answersSinceWatch++
     if (welcome.status === 'unknown') return this.fail('unknown', 'does not serve this database')
     if (welcome.status === 'busy') return this.fail('busy', 'is busy')
@@ -330,7 +352,7 @@ export class ChannelSession implements Session {
   }
 
   async #watch(): Promise<void> {
-    const patience = new Patience()
+    const patience = this.#patience
     let before = this.#clock.now()
     let bytesBefore = this.#channel.bytesReceived
     for (;;) {
@@ -348,7 +370,7 @@ export class ChannelSession implements Session {
       bytesBefore += bytes
       this.#answersSinceWatch = 0
       if (fault === 'silent') return this.fail('silent', 'owes an answer and sends nothing')
-      if (fault === 'slow') return this.fail('slow', `sends less than ${RATE_BYTES_PER_SECOND_MIN / 1024} KiB/s`)
+      if (fault === 'slow') return this.fail('slow', `sends less than ${Math.ceil(patience.rateMin / 1024)} KiB/s`)
     }
   }
 
@@ -359,6 +381,15 @@ export class ChannelSession implements Session {
   }
 }
 
+function assertLength(what: string, bytes: Uint8Array | null, max: number): void {
+  if (bytes === null || (bytes.length > 0 && bytes.length <= max)) return
+  throw new RangeError(`${what}: expected 1..${max} bytes, got ${bytes.length}`)
+}
+
 function refused(answer: Answer): Refused {
   return answer.type === 'refusal' && answer.reason === 'gone' ? 'gone' : 'busy'
+}
+
+function dataRefused(answer: Answer): DataRefused {
+  return answer.type === 'refusal' && answer.reason === 'elsewhere' ? 'elsewhere' : refused(answer)
 }

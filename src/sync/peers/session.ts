@@ -23,6 +23,8 @@ export interface HelloOptions {
   readonly name: string
   /** The newest signed root the puller has; null for a new replica. */
   readonly have: RootId | null
+  /** What the puller knows of rotations and forks (record.md, 7); absent: nothing. */
+  readonly statements?: Uint8Array | undefined
 }
 
 /** Where a session lives. */
@@ -33,6 +35,8 @@ export interface SessionContext {
 
 /** `busy`: ask again later. `gone`: the peer does not serve that tree, or no longer. */
 export type Refused = 'busy' | 'gone'
+/** `elsewhere`: others were sent that part, ask them first. */
+export type DataRefused = Refused | 'elsewhere'
 
 /** Blocks of a prefix of the links; null: not there. */
 export type Blocks = readonly (Uint8Array | null)[]
@@ -96,6 +100,8 @@ export interface Session {
   readonly announced: Uint8Array | undefined
   /** Older signed roots that it shows as well, unverified: for when nobody has the newest one's blocks. */
   readonly older?: readonly Uint8Array[]
+  /** What the peer says of rotations and forks, unverified; undefined: nothing, or what the hello said. */
+  readonly statements?: Uint8Array | undefined
   /** The answer to the hello: `same` means that the peer's newest is what the hello has. */
   readonly status: WelcomeStatus
   /** Why the session ended; undefined while it lives. */
@@ -108,9 +114,9 @@ export interface Session {
   /** Bytes and questions since the last call: those of the hello belong to the first pull. */
   takeTraffic(): Traffic
   /** Asks for blocks of the tree `root`: 1..REQUEST_LINKS_MAX links. Answered for a prefix. */
-  getBlocks(root: Link, links: readonly Link[]): Promise<Blocks | Refused>
+  getBlocks(root: Link, links: readonly Link[]): Promise<Blocks | DataRefused>
   /** Asks for whole subtrees in pre-order. Answered with a prefix of their blocks. */
-  getRange?(question: RangeQuestion): Promise<readonly Uint8Array[] | Refused>
+  getRange?(question: RangeQuestion): Promise<readonly Uint8Array[] | DataRefused>
   /** Asks for the rows that differ. Answered with the first of them. */
   getPatch?(question: PatchQuestion): Promise<PatchPage | Refused>
   /** Asks which of 1..REQUEST_LINKS_MAX subtrees of the tree `root` the peer has wholly. */
@@ -121,14 +127,18 @@ export interface Session {
   getLink?(question: LinkQuestion): Promise<LinkFound | Refused>
   /** Asks for 1..PAYLOADS_MAX signed roots by their payloads. One for each name; null: not there. */
   getPayloads?(names: readonly PayloadName[]): Promise<readonly (Uint8Array | null)[] | Refused>
+  /** Asks for all that travels beside the newest signed root (record.md, 7). null: nothing. */
+  getAttachments?(): Promise<Uint8Array | null | Refused>
   /**
    * Asks for the newest signed root above `have`, which the peer may hold back for `waitMs` until there is one.
-   * Undefined: nothing newer, or, when waiting, what it has shown before. Whoever asks in a loop with `waitMs` above 0 is not
+   * Undefined: nothing newer, or, when waiting, what it has shown before; other {@link statements} end the wait, too. Whoever asks in a loop with `waitMs` above 0 is not
    * made to spin by a peer that answers at once.
    */
   getRoot(have: RootId | null, waitMs: number): Promise<Uint8Array | undefined>
-  /** Tells the peer of a newer signed root than it has shown. A hint: nothing comes back. */
-  tell(signedRoot: Uint8Array): void
+  /** Tells the peer of a newer signed root than it has shown, or of statements. A hint: nothing comes back. */
+  tell(signedRoot: Uint8Array | null, statements?: Uint8Array | null): void
+  /** So many others fetch the same of the peer: it may be as much slower before it is dropped for that. */
+  shareWith?(others: number): void
   /** Drops the peer for a fault; the first one stands. What it owes is given back to whoever asked. */
   fail(fault: Fault, reason: string, cause?: unknown): void
   /** Ends the session in good manners. Idempotent. */

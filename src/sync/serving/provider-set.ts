@@ -146,7 +146,8 @@ export class ProviderSet {
 
 /** The last frame of a channel that is not served. */
 async function refuse(channel: Channel, status: WelcomeStatus): Promise<void> {
-  await channel.send(encodeMessage({ type: 'welcome', version: PROTOCOL_VERSION, status, signedRoot: null }))
+  const welcome = { type: 'welcome', version: PROTOCOL_VERSION, status, signedRoot: null, statements: null } as const
+  await channel.send(encodeMessage(welcome))
 }
 
 function keyOf(author: Uint8Array, name: string): string {

@@ -6,6 +6,7 @@
  *
  * A channel has one request worked on and one answer in memory; what else it sends stays unread, and its sender waits.
  */
+import { equalBytes } from '../../bytes.ts'
 import type { Clock } from '../../clock.ts'
 import { CoppiceError } from '../../errors.ts'
 import type { Link } from '../../link.ts'
@@ -24,6 +25,7 @@ import {
   decodeRequest,
   encodeMessage,
   type Answer,
+  type GetAttachments,
   type GetLink,
   type GetPayloads,
   type GetPeers,
@@ -31,11 +33,13 @@ import {
   type Hello,
   type Message,
   type Request,
+  type RootAnswer,
   type RootId,
   type Tell,
   type WelcomeStatus,
 } from '../wire/index.ts'
 import { answerBlocks } from './blocks.ts'
+import { Crowd, type CrowdMember } from './crowd.ts'
 import { answerHave } from './have.ts'
 import { answerHistory, type ServedHistory } from './history.ts'
 import { type PackedFrame, Packer } from './packer.ts'
@@ -68,6 +72,12 @@ export interface ProviderOptions extends ServedTrees {
   readonly packings: readonly Packing[]
   /** What is known of the roots before the newest. */
   readonly history?: ServedHistory | undefined
+  /** What is known of rotations and forks (record.md, 7), to be said in every exchange; undefined: nothing, as nearly always. */
+  readonly statements?: (() => MaybePromise<Uint8Array | undefined>) | undefined
+  /** All that travels beside the newest signed root. */
+  readonly attachments?: (() => MaybePromise<Uint8Array | undefined>) | undefined
+  /** Called with what a peer says of rotations and forks: unverified, once in a hello and at most a few times after. Must not throw. */
+  readonly onStatements?: ((statements: Uint8Array, peer: string) => void) | undefined
   /** Called with a signed root that a peer calls newer: unverified, at most a few per channel. Must not throw. */
   readonly onTell?: (signedRoot: Uint8Array, peer: string) => void
   /** Where peers that serve the database are remembered; none is named where absent. */
@@ -90,12 +100,14 @@ export class Provider {
   readonly name: string
   readonly #options: ProviderOptions
   readonly #patches: PatchSource
+  readonly #crowd: Crowd
 
   constructor(options: ProviderOptions) {
     this.author = options.author
     this.name = options.name
     this.#options = options
     this.#patches = new PatchSource(options, PATCH_NODES_PER_PAGE, options.patches)
+    this.#crowd = new Crowd({ ...options, isServing: (peer) => options.peers?.knows(peer) === true })
   }
 
   /**
@@ -104,12 +116,14 @@ export class Provider {
    *   store end the channel too: the peer is told that the request failed.
    */
   async serve(channel: Channel, hello: Hello, activity: ChannelActivity): Promise<void> {
-    const service = new Service(channel, this.#options, this.#patches, activity)
+    const member = this.#crowd.join(channel.peer)
+    const service = new Service(channel, this.#options, this.#patches, member, activity)
     try {
       await service.welcome(hello)
       await service.run()
     } finally {
       service.stop()
+      member.leave()
     }
   }
 }
@@ -119,18 +133,28 @@ class Service {
   readonly #channel: Channel
   readonly #options: ProviderOptions
   readonly #patches: PatchSource
+  readonly #member: CrowdMember
   readonly #over = new AbortController()
   readonly #activity: ChannelActivity
   /** Whether the welcome showed that any root shown here may be one whose tree is here in part only. */
   #mayBePartial = false
+  /** What this channel has had or given. */
+  #statements: Uint8Array | undefined
   #tells = TELLS_BURST
   #tellsCountedAt: number
   #workThisTurn = 0
   #packer = new Packer([], [])
 
-  constructor(channel: Channel, options: ProviderOptions, patches: PatchSource, activity: ChannelActivity) {
+  constructor(
+    channel: Channel,
+    options: ProviderOptions,
+    patches: PatchSource,
+    member: CrowdMember,
+    activity: ChannelActivity,
+  ) {
     this.#channel = channel
     this.#patches = patches
+    this.#member = member
     this.#options = options
     this.#activity = activity
     this.#tellsCountedAt = options.clock.now()
@@ -146,7 +170,10 @@ class Service {
     this.#mayBePartial = status === 'empty' || status === 'partial'
     const signedRoot = status === 'newest' || status === 'partial' ? (newest?.signedRoot ?? null) : null
     this.#packer = new Packer(this.#options.packings, hello.packings)
-    await this.#send({ type: 'welcome', version: PROTOCOL_VERSION, status, signedRoot })
+    this.#statements = hello.statements ?? undefined
+    const statements = await this.#newStatements()
+    await this.#send({ type: 'welcome', version: PROTOCOL_VERSION, status, signedRoot, statements })
+    if (hello.statements !== null) this.#options.onStatements?.(hello.statements, this.#channel.peer)
   }
 
   async run(): Promise<void> {
@@ -159,7 +186,7 @@ class Service {
       next.catch(() => this.stop())
       this.#activity.at = this.#options.clock.now()
       const request = decodeRequest(frame)
-      if (request.type === 'tell') this.#takeTell(request.signedRoot)
+      if (request.type === 'tell') this.#takeTell(request)
       else if (request.type === 'get root') await this.#sendRoot(request)
       else if (request.type === 'get peers') await this.#sendPeers(request)
       else if (this.#channel.isLimited === true) await this.#send(gone(request))
@@ -171,6 +198,7 @@ class Service {
   /** A peer that is reached through a relay may learn of others, which give it what this channel does not carry. */
   async #sendPeers({ id, addresses }: GetPeers): Promise<void> {
     const given = this.#options.peers?.answer(this.#channel.peer, addresses) ?? []
+    this.#member.knowsOthers ||= given.length > 0
     await this.#send({ type: 'peers', id, addresses: given })
   }
 
@@ -197,17 +225,19 @@ class Service {
   async #answer(request: DataRequest): Promise<PackedFrame | undefined> {
     const { signal } = this.#over
     const work = async (): Promise<PackedFrame> =>
-      this.#packer.frameOf(await answer(request, this.#options, this.#patches, signal))
+      this.#packer.frameOf(await answer(request, this.#options, this.#patches, this.#member, signal))
     // Patches take turns among themselves.
     return request.type === 'get patch' ? await work() : await this.#options.turnstile.run(work, signal)
   }
 
   async #sendRoot(request: GetRoot): Promise<void> {
     const newest = await this.#newest()
-    if (newest !== undefined && isNews(newest.id, request.have)) {
-      return this.#send({ type: 'root', id: request.id, signedRoot: newest.signedRoot })
+    const { id } = request
+    const statements = await this.#newStatements()
+    const signedRoot = newest !== undefined && isNews(newest.id, request.have) ? newest.signedRoot : null
+    if (signedRoot !== null || statements !== null || request.waitMs === 0) {
+      return this.#send({ type: 'root', id, signedRoot, statements })
     }
-    if (request.waitMs === 0) return this.#send({ type: 'root', id: request.id, signedRoot: null })
     if (this.#activity.isWaiting) throw new CoppiceError('PEER_PROTOCOL', 'request for a root: one is waiting already')
     this.#activity.isWaiting = true
     // Answered beside the loop: blocks are asked for meanwhile.
@@ -217,14 +247,14 @@ class Service {
   async #waitForRoot(request: GetRoot): Promise<void> {
     const until = this.#options.clock.now() + request.waitMs
     try {
-      let signedRoot: Uint8Array | null = null
+      let news: News | undefined
       let isTimeUp = false
-      while (signedRoot === null && !isTimeUp) {
+      while (news === undefined && !isTimeUp) {
         isTimeUp = this.#options.clock.now() >= until
-        signedRoot = await this.#newsOrChange(request.have, isTimeUp ? 0 : until - this.#options.clock.now())
+        news = await this.#newsOrChange(request.have, isTimeUp ? 0 : until - this.#options.clock.now())
       }
       this.#activity.isWaiting = false
-      await this.#send({ type: 'root', id: request.id, signedRoot })
+      await this.#send({ type: 'root', id: request.id, ...(news ?? { signedRoot: null, statements: null }) })
     } catch (error) {
       // The loop may be waiting for a request: it learns of the failure from the channel.
       if (!this.#over.signal.aborted) this.#channel.abort(error instanceof Error ? error : new Error(String(error)))
@@ -237,8 +267,16 @@ class Service {
     return newest?.isPartial === true && !this.#mayBePartial ? undefined : newest
   }
 
-  /** The newest root at once if it is news; else null after a change, or after `ms`. */
-  async #newsOrChange(have: RootId | null, ms: number): Promise<Uint8Array | null> {
+  /** What is known beyond what this channel has had. */
+  async #newStatements(): Promise<Uint8Array | null> {
+    const now = await this.#options.statements?.()
+    if (now === undefined || (this.#statements !== undefined && equalBytes(now, this.#statements))) return null
+    this.#statements = now
+    return now
+  }
+
+  /** The newest root, or what else there is to say, at once if it is news; else undefined after a change, or after `ms`. */
+  async #newsOrChange(have: RootId | null, ms: number): Promise<News | undefined> {
     const { changed, clock } = this.#options
     const done = new AbortController()
     const signal = AbortSignal.any([done.signal, this.#over.signal])
@@ -247,9 +285,11 @@ class Service {
     const settled = Promise.allSettled(waits)
     try {
       const now = await this.#newest()
-      if (now !== undefined && isNews(now.id, have)) return now.signedRoot
+      const signedRoot = now !== undefined && isNews(now.id, have) ? now.signedRoot : null
+      const statements = await this.#newStatements()
+      if (signedRoot !== null || statements !== null) return { signedRoot, statements }
       await Promise.race(waits)
-      return null
+      return undefined
     } finally {
       done.abort()
       await settled
@@ -257,8 +297,8 @@ class Service {
   }
 
   /** More than a few tells are dropped unseen: each may cost the listener a signature check. */
-  #takeTell(signedRoot: Uint8Array): void {
-    const { clock, onTell } = this.#options
+  #takeTell({ signedRoot, statements }: Tell): void {
+    const { clock, onTell, onStatements } = this.#options
     const intervals = Math.floor((clock.now() - this.#tellsCountedAt) / TELL_INTERVAL_MS)
     if (intervals > 0) {
       this.#tells = Math.min(TELLS_BURST, this.#tells + intervals)
@@ -266,7 +306,10 @@ class Service {
     }
     if (this.#tells === 0) return
     this.#tells--
-    onTell?.(signedRoot, this.#channel.peer)
+    if (signedRoot !== null) onTell?.(signedRoot, this.#channel.peer)
+    if (statements === null) return
+    this.#statements = statements
+    onStatements?.(statements, this.#channel.peer)
   }
 
   async #send(message: Message): Promise<void> {
@@ -283,25 +326,32 @@ class Service {
   }
 }
 
+type News = Pick<RootAnswer, 'signedRoot' | 'statements'>
 type DataRequest = Exclude<Request, GetRoot | GetPeers | Tell>
 /** About a tree. */
-type TreeRequest = Exclude<DataRequest, GetLink | GetPayloads>
+type TreeRequest = Exclude<DataRequest, GetLink | GetPayloads | GetAttachments>
 
 async function answer(
   request: DataRequest,
   options: ProviderOptions,
   patches: PatchSource,
+  member: CrowdMember,
   signal: AbortSignal,
 ): Promise<Answer> {
+  if (request.type === 'get attachments') {
+    return { type: 'attachments', id: request.id, attachments: (await options.attachments?.()) ?? null }
+  }
   if (request.type === 'get link' || request.type === 'get payloads') {
     return await answerHistory(request, options.history ?? {})
   }
   if ((await options.serves?.(treeOf(request))) === false) return gone(request)
   switch (request.type) {
     case 'get blocks':
-      return await answerBlocks(request, options)
-    case 'get range':
-      return await answerRange(request, options, signal)
+    case 'get range': {
+      const taken = await member.take(request)
+      if (taken === undefined) return { type: 'refusal', id: request.id, reason: 'elsewhere' }
+      return await (taken.type === 'get blocks' ? answerBlocks(taken, options) : answerRange(taken, options, signal))
+    }
     case 'get patch':
       return await patches.answer(request, signal)
     case 'get have':

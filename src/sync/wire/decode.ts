@@ -15,12 +15,12 @@ import {
   PROTOCOL_VERSION,
   RANGE_BLOCKS_MAX,
   REQUEST_FRAME_BYTES_MAX,
-  SIGNED_ROOT_BYTES_MAX,
   WAIT_MS_MAX,
 } from '../limits.ts'
 import {
   addressOf,
   assertAscending,
+  attachmentsOf,
   bytesMaxOf,
   bytesOf,
   choiceOf,
@@ -39,6 +39,7 @@ import {
   rootIdOf,
   sequenceOf,
   signedRootOf,
+  statementsOf,
   takeNull,
   upTo,
   viewOf,
@@ -54,6 +55,7 @@ import {
   REASONS,
   type Request,
   STATUSES,
+  type Tell,
   type Welcome,
 } from './message.ts'
 import { Slabs } from './slabs.ts'
@@ -67,7 +69,7 @@ export function decodeHello(frame: Uint8Array): Hello | ForeignHello {
     // What follows in another version is not ours to judge; the answer says which one we speak.
     if (version > PROTOCOL_VERSION) return { type: 'foreign hello', version }
     if (version !== PROTOCOL_VERSION) throw new DecodeFailure(`expected version 1 or above, got ${version}`)
-    expectLength(length, 6, 'hello')
+    expectLength(length, 7, 'hello')
     const author = bytesOf(reader, AUTHOR_BYTES, AUTHOR_BYTES, 'an author key')
     return {
       type: 'hello',
@@ -76,6 +78,7 @@ export function decodeHello(frame: Uint8Array): Hello | ForeignHello {
       name: nameOf(reader),
       have: rootIdOf(reader),
       packings: packingsOf(reader),
+      statements: statementsOf(reader),
     }
   })
 }
@@ -150,11 +153,12 @@ const REQUESTS: ReadonlyMap<number, Fields<Request>> = new Map<number, Fields<Re
       }),
     ],
   ],
-  [NUMBERS.tell, [2, (r) => ({ type: 'tell', signedRoot: bytesOf(r, 1, SIGNED_ROOT_BYTES_MAX, 'a signed root') })]],
+  [NUMBERS['get attachments'], [2, (r) => ({ type: 'get attachments', id: idOf(r) })]],
+  [NUMBERS.tell, [3, tellOf]],
 ])
 
 const ANSWERS: ReadonlyMap<number, Fields<Answer>> = new Map<number, Fields<Answer>>([
-  [NUMBERS.root, [3, (r) => ({ type: 'root', id: idOf(r), signedRoot: signedRootOf(r) })]],
+  [NUMBERS.root, [4, (r) => ({ type: 'root', id: idOf(r), signedRoot: signedRootOf(r), statements: statementsOf(r) })]],
   [
     NUMBERS.blocks,
     [
@@ -212,6 +216,7 @@ const ANSWERS: ReadonlyMap<number, Fields<Answer>> = new Map<number, Fields<Answ
       }),
     ],
   ],
+  [NUMBERS.attachments, [3, (r) => ({ type: 'attachments', id: idOf(r), attachments: attachmentsOf(r) })]],
   [NUMBERS.refusal, [3, (r) => ({ type: 'refusal', id: idOf(r), reason: choiceOf(r, REASONS, 'a reason') })]],
 ])
 
@@ -224,6 +229,13 @@ function block(reader: HeadReader): () => Uint8Array {
 function blockOrNull(reader: HeadReader): () => Uint8Array | null {
   const next = block(reader)
   return () => (takeNull(reader) ? null : next())
+}
+
+function tellOf(reader: HeadReader): Tell {
+  const signedRoot = signedRootOf(reader)
+  const statements = statementsOf(reader)
+  if (signedRoot === null && statements === null) throw new DecodeFailure('expected a signed root or statements')
+  return { type: 'tell', signedRoot, statements }
 }
 
 function getLinkOf(reader: HeadReader): GetLink {
@@ -267,15 +279,16 @@ export function decodeWelcome(frame: Uint8Array): Welcome {
   return decode(frame, REQUEST_FRAME_BYTES_MAX, (reader) => {
     const length = reader.head(MAJOR_ARRAY, 'a message')
     if (reader.head(MAJOR_UINT, 'a message number') !== NUMBERS.welcome) throw new DecodeFailure('expected a welcome')
-    expectLength(length, 4, 'welcome')
+    expectLength(length, 5, 'welcome')
     const version = reader.head(MAJOR_UINT, 'a version')
     const status = choiceOf(reader, STATUSES, 'a status')
     const signedRoot = signedRootOf(reader)
+    const statements = statementsOf(reader)
     const hasRoot = status === 'newest' || status === 'partial'
     if (hasRoot !== (signedRoot !== null)) throw new DecodeFailure('expected a root with `newest` and `partial` only')
     if (status !== 'version' && version !== PROTOCOL_VERSION)
       throw new DecodeFailure(`expected version 1, got ${version}`)
-    return { type: 'welcome', version, status, signedRoot }
+    return { type: 'welcome', version, status, signedRoot, statements }
   })
 }
 

@@ -15,20 +15,27 @@ export function encodePacked({ packing, foldedBytes, bytes }: Packed): Uint8Arra
 function fieldsOf(message: Message): readonly Item[] {
   switch (message.type) {
     case 'hello':
-      return [message.version, message.author, message.name, rootIdItem(message.have), message.packings]
+      return [
+        message.version,
+        message.author,
+        message.name,
+        rootIdItem(message.have),
+        message.packings,
+        message.statements,
+      ]
     case 'welcome':
-      return [message.version, STATUSES.indexOf(message.status), message.signedRoot]
+      return [message.version, STATUSES.indexOf(message.status), message.signedRoot, message.statements]
     case 'get root':
       return [message.id, rootIdItem(message.have), message.waitMs]
     case 'root':
-      return [message.id, message.signedRoot]
+      return [message.id, message.signedRoot, message.statements]
     case 'get blocks':
       return [message.id, message.root, message.links, message.bytesMax]
     case 'blocks':
     case 'range':
       return [message.id, message.blocks]
     case 'tell':
-      return [message.signedRoot]
+      return [message.signedRoot, message.statements]
     case 'refusal':
       return [message.id, REASONS.indexOf(message.reason)]
     case 'get range':
@@ -52,6 +59,10 @@ function fieldsOf(message: Message): readonly Item[] {
       return [message.id, message.names.map(({ sequence, link }) => [sequence, link])]
     case 'payloads':
       return [message.id, message.signedRoots]
+    case 'get attachments':
+      return [message.id]
+    case 'attachments':
+      return [message.id, message.attachments]
   }
 }
 

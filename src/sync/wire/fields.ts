@@ -6,7 +6,13 @@ import { ANSWER_BYTES_MAX } from '../../limits.ts'
 import { SEQUENCE_MAX } from '../../pointer/index.ts'
 import { FORMAT_1, KEY_BYTES_MAX } from '../../prolly/index.ts'
 import { SHA256_BYTES } from '../../sha256.ts'
-import { NAME_CHARS_MAX, PACKINGS_MAX, SIGNED_ROOT_BYTES_MAX } from '../limits.ts'
+import {
+  ATTACHMENTS_BYTES_MAX,
+  NAME_CHARS_MAX,
+  PACKINGS_MAX,
+  SIGNED_ROOT_BYTES_MAX,
+  STATEMENTS_BYTES_MAX,
+} from '../limits.ts'
 import { MAJOR_TEXT, NULL } from './item.ts'
 import type { PatchValue, PayloadName, RootId } from './message.ts'
 import type { Slabs } from './slabs.ts'
@@ -88,6 +94,15 @@ export function takeNull(reader: HeadReader): boolean {
 
 export function signedRootOf(reader: HeadReader): Uint8Array | null {
   return takeNull(reader) ? null : bytesOf(reader, 1, SIGNED_ROOT_BYTES_MAX, 'a signed root')
+}
+
+/** What stands in them is for whoever verifies them to read. */
+export function statementsOf(reader: HeadReader): Uint8Array | null {
+  return takeNull(reader) ? null : bytesOf(reader, 1, STATEMENTS_BYTES_MAX, 'statements')
+}
+
+export function attachmentsOf(reader: HeadReader): Uint8Array | null {
+  return takeNull(reader) ? null : bytesOf(reader, 1, ATTACHMENTS_BYTES_MAX, 'attachments')
 }
 
 /** A view of the frame. */

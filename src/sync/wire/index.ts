@@ -5,8 +5,10 @@ export { type DataAnswer, dataBytesOf, foldAnswer } from './fold.ts'
 export { packAnswer, unpackAnswer } from './packing.ts'
 export type {
   Answer,
+  AttachmentsAnswer,
   BlocksAnswer,
   ForeignHello,
+  GetAttachments,
   GetBlocks,
   GetHave,
   GetLink,

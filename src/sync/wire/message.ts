@@ -18,6 +18,8 @@ export interface Hello {
   readonly have: RootId | null
   /** The packings that the puller can undo ({@link Packed}), ascending; none is always understood. */
   readonly packings: readonly number[]
+  /** What the puller knows about who may sign, and about forks: attachments of record.md, 7. null: nothing. */
+  readonly statements: Uint8Array | null
 }
 
 /** A hello of a version this decoder does not know; only its head has been read. */
@@ -39,6 +41,8 @@ export interface Welcome {
   readonly status: WelcomeStatus
   /** With `newest` and `partial` only. */
   readonly signedRoot: Uint8Array | null
+  /** What the provider knows, where it is not what the hello had. */
+  readonly statements: Uint8Array | null
 }
 
 /** Asks for the newest signed root above `have`; the answer waits up to `waitMs` for there to be one. */
@@ -54,6 +58,8 @@ export interface RootAnswer {
   readonly id: number
   /** null: nothing newer than what was named. */
   readonly signedRoot: Uint8Array | null
+  /** Those of the provider, where they are others than this channel has had. */
+  readonly statements: Uint8Array | null
 }
 
 /** Asks for blocks of the tree `root`: 1..256 links, and the most bytes of blocks that the answer may have, its first block excepted. */
@@ -201,14 +207,28 @@ export interface LinkAnswer {
   readonly frontier: readonly Uint8Array[]
 }
 
-/** One way: the puller knows a newer signed root than the provider. A hint, to be verified. */
+/** Asks for all that travels beside the newest signed root: statements, and the envelopes by which it is put on carriers again. */
+export interface GetAttachments {
+  readonly type: 'get attachments'
+  readonly id: number
+}
+
+export interface AttachmentsAnswer {
+  readonly type: 'attachments'
+  readonly id: number
+  /** null: none. */
+  readonly attachments: Uint8Array | null
+}
+
+/** One way: the puller knows a newer signed root than the provider, or statements. A hint, to be verified; one of the two is there. */
 export interface Tell {
   readonly type: 'tell'
-  readonly signedRoot: Uint8Array
+  readonly signedRoot: Uint8Array | null
+  readonly statements: Uint8Array | null
 }
 
 /** `busy`: ask again later. `failed`: the provider cannot read its own store. `gone`: the tree is not served here, or no longer. */
-export type RefusalReason = 'busy' | 'failed' | 'gone'
+export type RefusalReason = 'busy' | 'failed' | 'gone' | 'elsewhere'
 
 export interface Refusal {
   readonly type: 'refusal'
@@ -217,7 +237,8 @@ export interface Refusal {
 }
 
 /** What a puller sends after its hello, and what a provider sends after its welcome. */
-export type Request = GetRoot | GetBlocks | GetRange | GetPatch | GetHave | GetPeers | GetLink | GetPayloads | Tell
+export type Request =
+  GetRoot | GetBlocks | GetRange | GetPatch | GetHave | GetPeers | GetLink | GetPayloads | GetAttachments | Tell
 export type Answer =
   | RootAnswer
   | BlocksAnswer
@@ -227,6 +248,7 @@ export type Answer =
   | PeersAnswer
   | LinkAnswer
   | PayloadsAnswer
+  | AttachmentsAnswer
   | Refusal
 export type Message = Hello | Welcome | Request | Answer
 
@@ -260,8 +282,10 @@ export const NUMBERS = {
   link: 19,
   'get payloads': 18,
   payloads: 21,
+  'get attachments': 20,
+  attachments: 23,
   packed: 17,
 } as const
 
 export const STATUSES: readonly WelcomeStatus[] = ['same', 'newest', 'empty', 'unknown', 'version', 'busy', 'partial']
-export const REASONS: readonly RefusalReason[] = ['busy', 'failed', 'gone']
+export const REASONS: readonly RefusalReason[] = ['busy', 'failed', 'gone', 'elsewhere']

@@ -1,16 +1,25 @@
 /** Key compromise: a stolen signer's key is worth its epoch, until its grant ends or the next epoch begins. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { ATTACHMENT_IDS, encodeAttachments } from '../../../src/carriers/attachments.ts'
+import type { Carrier } from '../../../src/carriers/carrier.ts'
+import { resolve } from '../../../src/carriers/resolve.ts'
+import { hearStatements, joinKnown, type Known } from '../../../src/db/roots/statements.ts'
+import { cborArray, cborBytes } from '../../../src/pointer/cbor.ts'
 import {
   acceptEvidence,
   addRotation,
   decodeRotation,
+  encodeEvidence,
+  type Evidence,
   findConflict,
   findRotationConflict,
   signGrant,
+  type SignedRoot,
   signRotation,
   type Signer,
 } from '../../../src/pointer/index.ts'
+import { surroundings } from '../../../src/surroundings.ts'
 import { AuthorChain, signerOf, START, treeOf } from '../../support/author-chain.ts'
 import { TestReplica } from '../../support/floors.ts'
 
@@ -105,6 +114,57 @@ test('the signer can neither extend its grant nor move to another epoch', async 
     }
     assert.ok(refused, `epoch ${epoch}`)
   }
+})
+
+test('evidence that the thief of an author key made goes with his authority when the rotation arrives', async () => {
+  const chain = new AuthorChain()
+  await chain.publishMany(2)
+  const replica = new TestReplica(chain.authority)
+  replica.take(chain.at(2))
+  let known: Known = replica
+  const forgeIn = async (epoch: number): Promise<Evidence> => {
+    const pair = await Promise.all([60, 61].map((tree) => chain.fork().publish({ epoch, tree: treeOf(tree) })))
+    const evidence = findConflict(pair[0] as SignedRoot, pair[1] as SignedRoot)
+    if (evidence === undefined) throw new Error('expected evidence')
+    return evidence
+  }
+  const say = (id: number, bytes: Uint8Array): void => {
+    known = hearStatements(known, encodeAttachments(new Map([[id, bytes]])))
+  }
+  const epochs = [4, 5, 4089, 4090, 4091, 4092, 4093, 4094]
+  for (const epoch of epochs) say(ATTACHMENT_IDS.evidence, encodeEvidence(await forgeIn(epoch)))
+  assert.equal(known.floor.evidence.map(({ epoch }) => epoch).toReversed(), epochs)
+  const author = chain.signer.publicKey
+  const rotation = await signRotation(chain.signer, { author, epoch: 5, newKey: signer.publicKey })
+  const before = known
+  const rotations = cborArray([cborBytes(rotation)])
+  say(ATTACHMENT_IDS.rotations, rotations)
+  assert.equal(
+    known.floor.evidence.map(({ epoch }) => epoch),
+    [4],
+    'its own epochs stay halted',
+  )
+  assert.equal(
+    joinKnown(before, known).floor.evidence,
+    known.floor.evidence,
+    'nor does it come back from what was kept',
+  )
+  assert.equal(joinKnown(known, before).floor.evidence, known.floor.evidence)
+  const record = { signedRoot: chain.at(2).bytes, attachments: new Map([[ATTACHMENT_IDS.rotations, rotations]]) }
+  const answer = { shown: [{ record, copies: 1 }], asked: 1, answered: 1 }
+  const carrier: Carrier = {
+    name: 'a carrier',
+    source: 'it',
+    keepsMs: null,
+    get: () => Promise.resolve(answer),
+    close: () => Promise.resolve(),
+  }
+  const resolved = await resolve({ author, name: chain.name }, [carrier], before, { clock: surroundings.clock })
+  assert.equal(resolved.floor.evidence, known.floor.evidence, 'a carrier may show it, too')
+  Object.assign(replica, { floor: known.floor, authority: known.authority })
+  chain.authority = known.authority
+  assert.is(replica.take(await chain.publish({ epoch: 5, signer })), 'linked')
+  assert.is(replica.take(await chain.publish({ epoch: 4094, signer })), 'linked')
 })
 
 test('a rotated-out key rotates no more, and two rotations for one epoch are evidence that halts it only', async () => {
