@@ -44,7 +44,7 @@ async function act(random: Random, store: KilledStore, model: Model): Promise<vo
     await db.batch((tx) => tx.apply(edits(random)))
     model.shown = (await db.snapshot()).root
   } else if (choice < 6) {
-    const { isNew } = await db.publish({ renew: random.chance(0.1) })
+    const { isNew } = await db.publish({ refresh: random.chance(0.1) })
     if (isNew) model.published.unshift(model.shown)
     model.held.add(model.shown)
   } else if (choice === 6) {

@@ -57,6 +57,7 @@ export type ErrorCode =
   | 'PEER_LIED'
   | 'PEER_TIMEOUT'
   | 'NO_PEER_LEFT'
+  | 'QUORUM_MISSED'
 
 export interface ErrorOptions {
   readonly cause?: unknown

@@ -6,11 +6,13 @@
 import type * as db from './db/index.ts'
 import type { CarSource } from './car/index.ts'
 import type { ByteSource } from './formats/index.ts'
-import type { OpenedKey } from './keys.ts'
+import type { OpenedKey, SignedElsewhere } from './keys.ts'
 import type { DiscoveryOptions } from './lazy-network.ts'
 import type { Access, CloneOptions, CreateOptions, ForkOptions } from './local.ts'
 import type { ExportMirrorOptions, MirrorReport } from './mirror/index.ts'
-import type { SignedRoot, Signer, UnsignedRoot } from './pointer/index.ts'
+import type { OnFork, SignedRoot, Signer, UnsignedRoot } from './pointer/index.ts'
+import type { Resolution } from './carriers/index.ts'
+import type { ResolveOptions } from './resolve-address.ts'
 import type { ServeOptions, Server } from './serve.ts'
 import type {
   ExportCarOptions,
@@ -30,10 +32,12 @@ export type {
 export type { CarCounts, CarSource } from './car/index.ts'
 export type { HttpServeOptions } from './serve-http.ts'
 export type { DiscoveryOptions } from './lazy-network.ts'
-export type { OpenedKey } from './keys.ts'
+export type { OpenedKey, SignedElsewhere } from './keys.ts'
 export type { Access, CloneOptions, CreateOptions, ForkOptions } from './local.ts'
-export type { KeyRole, SignedRoot, Signer, UnsignedRoot } from './pointer/index.ts'
+export type { Evidence, KeyRole, OnFork, SignedRoot, Signer, UnsignedRoot } from './pointer/index.ts'
 export type { ExportMirrorOptions, MirrorProgress, MirrorReport } from './mirror/index.ts'
+export type { CarrierOptions, ResolveOptions } from './resolve-address.ts'
+export type { CarrierReport, Resolution, Told } from './carriers/index.ts'
 export type { ServeOptions, Server } from './serve.ts'
 
 interface SignalOption {
@@ -48,6 +52,11 @@ export interface OpenOptions extends SignalOption {
 export interface OpenDatabaseOptions extends OpenOptions {
   /** Signs roots, instead of the keys in the directory: a hardware token, a key management service, a key file elsewhere. */
   readonly signer?: Signer | undefined
+}
+
+export interface OpenReplicaOptions extends OpenOptions, DiscoveryOptions {
+  /** What to do when its author signed contradicting roots, from now on; it is kept with the replica. `stop` at first. */
+  readonly onFork?: OnFork | undefined
 }
 
 export type Database = db.Database
@@ -110,9 +119,16 @@ export const Replica = {
   },
 
   /** Opens a replica. @throws {CoppiceError} as `Database.open`; `DATABASE_KIND` for a database of one's own. */
-  async open(path: string, options: OpenOptions & DiscoveryOptions = {}): Promise<Replica> {
+  async open(path: string, options: OpenReplicaOptions = {}): Promise<Replica> {
     const { openReplica, unlessAborted } = await import('./local.ts')
-    return await unlessAborted(options.signal, () => openReplica(path, options.access ?? 'write', options))
+    const replica = await unlessAborted(options.signal, () => openReplica(path, options.access ?? 'write', options))
+    try {
+      if (options.onFork !== undefined) await replica.setOnFork(options.onFork)
+      return replica
+    } catch (error) {
+      await replica.close()
+      throw error
+    }
   },
 } as const
 
@@ -144,14 +160,14 @@ export const KeyFile = {
 
   /**
    * Signs a root that was prepared elsewhere (`db.preparePublish`), and remembers it in `<path>.signed`, so that the key never contradicts
-   * itself. `confirm` sees it before; undefined where it says no.
+   * itself. What carriers need of the key comes with it, `envelopes` for `db.completePublish`. `confirm` sees it before; undefined where it says no.
    * @throws {CoppiceError} `SIGNED_ROOT_INVALID`, `PUBLISH_REFUSED` with `details.reason`, `KEY_FILE_INVALID`, `STORE_*`.
    */
   async sign(
     path: string,
     unsignedRoot: Uint8Array,
     options: { readonly confirm?: (unsigned: UnsignedRoot) => Promise<boolean> } = {},
-  ): Promise<SignedRoot | undefined> {
+  ): Promise<SignedElsewhere | undefined> {
     const { signWithKey } = await import('./keys.ts')
     return await signWithKey(path, unsignedRoot, options.confirm)
   },
@@ -165,6 +181,17 @@ export async function openDirectory(
   options.signal?.throwIfAborted()
   const { openEither } = await import('./local.ts')
   return await openEither(path, options.access ?? 'write')
+}
+
+/**
+ * Asks carriers and peers at once for the newest signed root of the database at `address`, verifies what they show, and tells those
+ * that show an older one. Needs no directory, and so remembers nothing: `replica.resolve` refuses what is older than it has seen.
+ * @throws {CoppiceError} `ADDRESS_INVALID`, `USAGE`; `PEER_UNREACHABLE` where nobody answered, `ROOT_NOT_FOUND` where nobody has a
+ *   root that can be taken, `EQUIVOCATION`, `QUORUM_MISSED`, each with `details.carriers`, what each said.
+ */
+export async function resolve(address: string, options: ResolveOptions = {}): Promise<Resolution> {
+  const { resolveAddress } = await import('./resolve-address.ts')
+  return await resolveAddress(address, options)
 }
 
 /**

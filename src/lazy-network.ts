@@ -3,9 +3,13 @@
  * or the node that serves the database, while there is one, so that a process which follows and serves has one node, one
  * identity, and one connection with each peer.
  */
+import { randomBytes } from 'node:crypto'
+import type { CarrierSettings, ValueNetwork } from './carriers/index.ts'
 import type { Dialing, Finding } from './db/index.ts'
+import { CoppiceError } from './errors.ts'
 import type { NetworkNode, NodeOptions } from './net/index.ts'
 import { httpDialerOf } from './peer-addresses.ts'
+import { SEED_BYTES } from './pointer/index.ts'
 import type { PeerDialer } from './sync/index.ts'
 
 /** How peers are found beside those that are named. What each tells others is in docs/guides/network.md. */
@@ -16,9 +20,24 @@ export interface DiscoveryOptions {
   readonly dht?: readonly string[] | undefined
 }
 
-/** Of a node, the options that these are. */
-export function discoveryOf({ lan, dht }: DiscoveryOptions): Pick<NodeOptions, 'lan' | 'dht'> {
-  return { ...(lan === true ? { lan: {} } : {}), ...(dht === undefined ? {} : { dht }) }
+/** Of a node, the options that these are; what was asked for now goes before what is configured. */
+export function discoveryOf(
+  { lan, dht: asked }: DiscoveryOptions,
+  settings: CarrierSettings = {},
+): Pick<NodeOptions, 'lan' | 'dht' | 'ipns'> {
+  const dht = asked ?? settings.dht?.bootstrap
+  const { ipns } = settings
+  return {
+    ...(lan === true ? { lan: {} } : {}),
+    ...(dht === undefined ? {} : { dht }),
+    ...(ipns === undefined || isOwnIpns(settings, asked) ? {} : { ipns: { bootstrap: ipns.bootstrap } }),
+  }
+}
+
+/** Whether IPNS records are left in coppice's own DHT: where those that are named for them are nodes of it. */
+export function isOwnIpns({ dht, ipns }: CarrierSettings, asked: readonly string[] = []): boolean {
+  const own = new Set([...asked, ...(dht?.bootstrap ?? [])])
+  return ipns !== undefined && ipns.bootstrap.every((node) => own.has(node))
 }
 
 interface DatabaseNamed {
@@ -28,14 +47,15 @@ interface DatabaseNamed {
 
 export class LazyNetwork implements Dialing {
   readonly finding: Finding
-  readonly #peerKey: () => Promise<Uint8Array>
   readonly #discovery: DiscoveryOptions
+  readonly #settings: () => Promise<CarrierSettings>
   #own: Promise<NetworkNode> | undefined
   #serving: NetworkNode | undefined
 
-  constructor(peerKey: () => Promise<Uint8Array>, discovery: DiscoveryOptions = {}) {
-    this.#peerKey = peerKey
+  /** `settings`: of carriers, for a node of their networks. */
+  constructor(discovery: DiscoveryOptions = {}, settings: () => Promise<CarrierSettings> = () => Promise.resolve({})) {
     this.#discovery = discovery
+    this.#settings = settings
     const serving = (): NetworkNode | undefined => this.#serving
     this.finding = {
       get isDiscovering() {
@@ -50,6 +70,27 @@ export class LazyNetwork implements Dialing {
   /** A URL needs no node. */
   async dialer(address: string): Promise<PeerDialer> {
     return (await httpDialerOf(address)) ?? (await this.#node()).dialer(address)
+  }
+
+  /** The DHT of a carrier, as whatever node there is takes part in it; nothing is started before it is asked. */
+  values(kind: 'dht' | 'ipns'): ValueNetwork {
+    const node = async (): Promise<ValueNetwork> => {
+      const { values, ipnsValues } = await this.#node()
+      const network = kind === 'dht' || isOwnIpns(await this.#settings()) ? values : ipnsValues
+      if (network !== undefined) return network
+      throw new CoppiceError(
+        'PEER_UNREACHABLE',
+        `${kind}: expected a node of that DHT, got one that was started without it; start it again`,
+      )
+    }
+    return {
+      get: async function* (key, signal) {
+        yield* (await node()).get(key, signal)
+      },
+      put: async function* (key, value, signal) {
+        yield* (await node()).put(key, value, signal)
+      },
+    }
   }
 
   /** From now on peers are asked over `node`, which serves the database, until the function returned is called. */
@@ -79,8 +120,12 @@ export class LazyNetwork implements Dialing {
     return await this.#own
   }
 
+  /** Under an identity of its own: that of the directory belongs to whoever serves it, another process perhaps, which could not be asked by itself. */
   async #start(): Promise<NetworkNode> {
     const { createNode } = await import('./net/index.ts')
-    return await createNode({ peerKey: await this.#peerKey(), ...discoveryOf(this.#discovery) })
+    return await createNode({
+      peerKey: randomBytes(SEED_BYTES),
+      ...discoveryOf(this.#discovery, await this.#settings()),
+    })
   }
 }

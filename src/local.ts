@@ -14,7 +14,9 @@ import {
   forkMeta,
   type PullOptions,
   type PullResult,
+  readCarrierSettings,
   readOrigin,
+  readPeers,
   Replica,
 } from './db/index.ts'
 import {
@@ -42,7 +44,9 @@ import {
   type Signer,
 } from './pointer/index.ts'
 import type { CarSource } from './car/index.ts'
+import type { CarrierSettings } from './carriers/index.ts'
 import type { Store } from './store/index.ts'
+import { type Configured, LazyCarriers } from './lazy-carriers.ts'
 import { type DiscoveryOptions, LazyNetwork } from './lazy-network.ts'
 import { requireDialAddress, requirePeerAddress } from './peer-addresses.ts'
 import { surroundings } from './surroundings.ts'
@@ -310,21 +314,35 @@ async function readIfAny(path: string, role: KeyRole): Promise<Signer | undefine
 }
 
 async function loadDatabase(directory: DatabaseDirectory, signers: readonly Signer[]): Promise<Database> {
-  const network = new LazyNetwork(() => peerKeySeed(directory.path))
+  const { network, carriers } = surroundingsOf(directory, {}, signers)
   const isWritable = directory.access === 'write'
-  const db = await Database.load(directory.store, { ...surroundings, isWritable, network, signers })
+  const db = await Database.load(directory.store, { ...surroundings, isWritable, network, carriers, signers })
   paths.set(db, directory.path)
   networks.set(db, network)
   return db
 }
 
 async function loadReplica(directory: DatabaseDirectory, discovery: DiscoveryOptions): Promise<Replica> {
-  const network = new LazyNetwork(() => peerKeySeed(directory.path), discovery)
+  const { network, carriers } = surroundingsOf(directory, discovery, [])
   const isWritable = directory.access === 'write'
-  const replica = await Replica.load(directory.store, { ...surroundings, isWritable, network })
+  const replica = await Replica.load(directory.store, { ...surroundings, isWritable, network, carriers })
   paths.set(replica, directory.path)
   networks.set(replica, network)
   return replica
+}
+
+/** Whom the database in `directory` asks. A DHT that peers are found in keeps signed roots, too. */
+function surroundingsOf(
+  { store }: DatabaseDirectory,
+  discovery: DiscoveryOptions,
+  signers: readonly Signer[],
+): { readonly network: LazyNetwork; readonly carriers: LazyCarriers } {
+  const { dht } = discovery
+  const asked = dht === undefined || dht.length === 0 ? {} : { dht: { bootstrap: dht } }
+  const settings = async (): Promise<CarrierSettings> => ({ ...(await readCarrierSettings(store)), ...asked })
+  const network = new LazyNetwork(discovery, settings)
+  const configured = async (): Promise<Configured> => ({ settings: await settings(), peers: await readPeers(store) })
+  return { network, carriers: new LazyCarriers(configured, { network, signers }) }
 }
 
 /** The network of `db`, where it was opened from a directory. */

@@ -45,7 +45,7 @@ async function openAt(client: HttpClient, hello: HelloOptions, context: SessionC
   try {
     const mirror = await openMirror(client, hello, context)
     if (mirror?.hasPacks === true) return mirror
-    if (mirror !== undefined) return new GatewaySession(client, context.clock, mirror.announced)
+    if (mirror !== undefined) return new GatewaySession(client, context.clock, mirror)
   } catch (error) {
     // Some servers answer with a page whatever they are asked for, gateways among them.
     if (!isCoppiceError(error, 'PEER_PROTOCOL')) throw error

@@ -26,8 +26,8 @@ export async function serveHttp(
 ): Promise<Gateway> {
   const gateway = await start(listen, names, defaultPort)
   for (const { database, providing } of databases) {
-    const { author, name, store, serves, isSuperseded } = providing
-    gateway.add({ author, name, store, serves, isSuperseded, published: () => database.published() })
+    const { author, name, store, serves, isSuperseded, attachments } = providing
+    gateway.add({ author, name, store, serves, isSuperseded, attachments, published: () => database.published() })
   }
   return gateway
 }

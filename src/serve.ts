@@ -1,11 +1,19 @@
 /** Serving databases over libp2p: a node, and for each database a provider that watches its store. */
-import { type Database, providerOptions, type Replica, type WindowOptions } from './db/index.ts'
+import {
+  Database,
+  forgetfulCarriers,
+  keepAlive,
+  providerOptions,
+  type Replica,
+  type WindowOptions,
+} from './db/index.ts'
+import type { CarrierSettings } from './carriers/index.ts'
 import { isCoppiceError } from './errors.ts'
 import { createNode, type NetworkNode, type NodeOptions, peerIdOfKey } from './net/index.ts'
 import { sha256 } from './sha256.ts'
 import type { Gateway } from './gateway/index.ts'
 import { type HttpServeOptions, type ServedOverHttp, serveHttp } from './serve-http.ts'
-import { formatAddress } from './pointer/index.ts'
+import { type Evidence, formatAddress } from './pointer/index.ts'
 import { type DiscoveryOptions, discoveryOf } from './lazy-network.ts'
 import { networkOf } from './local.ts'
 import { ProviderSet, REQUEST_FRAME_BYTES_MAX, type Vouch } from './sync/index.ts'
@@ -34,8 +42,15 @@ export interface ServeOptions extends DiscoveryOptions {
   readonly http?: HttpServeOptions | undefined
   /** How long superseded roots go on being served: 16 signed roots and an hour where absent. @throws {RangeError} where out of bounds. */
   readonly window?: WindowOptions | undefined
+  /**
+   * Puts the newest signed roots of replicas on their carriers again before those forget them, as is done for databases of one's own:
+   * who is looked for stays findable while the author is away, until the signed expiry.
+   */
+  readonly keepAlive?: boolean | undefined
   /** Called with a signed root that a peer shows as newer than ours: unverified. */
   readonly onTell?: ((database: Database | Replica, signedRoot: Uint8Array) => void) | undefined
+  /** Called with proof that its author signed contradicting roots, which a peer brought: verified, and new here. */
+  readonly onEvidence?: ((database: Database | Replica, evidence: Evidence) => void) | undefined
   /** Aborted before the server listens, none is started; later it changes nothing. */
   readonly signal?: AbortSignal | undefined
 }
@@ -48,6 +63,8 @@ export interface Server extends AsyncDisposable {
   addressOf(database: Database | Replica): string
   /** Of a served database, for replicas and for IPFS tools; undefined where nothing is served over HTTP. */
   urlOf(database: Database | Replica): string | undefined
+  /** Names of the carriers on which the newest root of a served database is kept alive. */
+  keptAliveAt(database: Database | Replica): Promise<readonly string[]>
   /** Peers connected now. */
   peers(): readonly string[]
   /** Ends the network node. The databases stay open: they are whoever opened them. */
@@ -75,12 +92,13 @@ export async function serve(
   const served: ServedOverHttp[] = []
   for (const database of databases) {
     const onTell = (signedRoot: Uint8Array): void => options.onTell?.(database, signedRoot)
-    const providing = providerOptions(database.state, { window, signal: over.signal })
+    const onEvidence = (evidence: Evidence): void => options.onEvidence?.(database, evidence)
+    const providing = providerOptions(database.state, { window, signal: over.signal, onEvidence })
     providers.add({ ...providing, onTell })
     served.push({ database, providing })
   }
   options.signal?.throwIfAborted()
-  const node = await startNode(options)
+  const node = await startNode(options, await carriersToServe(databases))
   let gateway: Gateway | undefined
   try {
     options.signal?.throwIfAborted()
@@ -94,16 +112,38 @@ export async function serve(
     throw error
   }
   const leave = joinNode(node, databases)
-  const end = (): void => {
+  const kept = databases.filter((database) => options.keepAlive === true || database instanceof Database)
+  const keeping = kept.map((database) => keep(database, over.signal))
+  const end = async (): Promise<void> => {
     leave()
     over.abort()
+    await Promise.all(keeping)
   }
-  return serverOf(node, end, gateway)
+  return serverOf(node, end, gateway, kept)
 }
 
-async function startNode(options: ServeOptions & { readonly peerKey: Uint8Array }): Promise<NetworkNode> {
+async function keep(database: Database | Replica, signal: AbortSignal): Promise<void> {
+  const { carriers, state } = database
+  const isReplica = !(database instanceof Database)
+  try {
+    if (carriers !== undefined) await keepAlive(state, carriers, { isReplica, signal })
+  } catch (error) {
+    state.log('its root is kept alive no longer: %s', error)
+  }
+}
+
+/** One node takes part in the networks of all carriers: of several for one kind, in what the first database has configured. */
+async function carriersToServe(databases: readonly (Database | Replica)[]): Promise<CarrierSettings> {
+  const all = await Promise.all(databases.map(async (database) => await database.carrierSettings()))
+  return { dht: all.find(({ dht }) => dht !== undefined)?.dht, ipns: all.find(({ ipns }) => ipns !== undefined)?.ipns }
+}
+
+async function startNode(
+  options: ServeOptions & { readonly peerKey: Uint8Array },
+  carriers: CarrierSettings,
+): Promise<NetworkNode> {
   const { peerKey, listen, announce, relay } = options
-  const settings: NodeOptions = { peerKey, relay, announce: announce ?? [], ...discoveryOf(options) }
+  const settings: NodeOptions = { peerKey, relay, announce: announce ?? [], ...discoveryOf(options, carriers) }
   if (listen !== undefined) return await createNode({ ...settings, listen })
   try {
     return await createNode({
@@ -133,9 +173,14 @@ async function defaultPort(peerKey: Uint8Array, at: number): Promise<number> {
   return DEFAULT_PORT_MIN + (new DataView(digest.buffer, digest.byteOffset).getUint32(at) % DEFAULT_PORTS)
 }
 
-function serverOf(node: NetworkNode, end: () => void, gateway: Gateway | undefined): Server {
+function serverOf(
+  node: NetworkNode,
+  end: () => Promise<void>,
+  gateway: Gateway | undefined,
+  kept: readonly (Database | Replica)[],
+): Server {
   const close = async (): Promise<void> => {
-    end()
+    await end()
     await Promise.all([gateway?.close(), node.stop()])
   }
   return {
@@ -143,6 +188,10 @@ function serverOf(node: NetworkNode, end: () => void, gateway: Gateway | undefin
     addresses: node.addresses(),
     addressOf: ({ author, name }) => formatAddress({ author, name, peers: node.addresses() }),
     urlOf: (database) => gateway?.urlOf(database.state),
+    keptAliveAt: async (database) => {
+      const carriers = kept.includes(database) ? await database.carriers?.list() : undefined
+      return forgetfulCarriers(carriers ?? []).map(({ name }) => name)
+    },
     peers: () => node.peers(),
     close,
     [Symbol.asyncDispose]: close,

@@ -25,15 +25,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   pointer: ['store/interface'],
   proof: ['store/interface', 'prolly', 'pointer'],
   sync: ['store', 'unixfs', 'prolly', 'pointer'],
-  db: ['store', 'unixfs', 'prolly', 'pointer', 'sync'],
+  db: ['store', 'unixfs', 'prolly', 'pointer', 'sync', 'carriers'],
   formats: ['store', 'prolly', 'pointer', 'sync'],
-  net: ['store', 'prolly', 'pointer', 'sync'],
+  net: ['store', 'prolly', 'pointer', 'sync', 'carriers'],
   directory: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync'],
   http: ['sync'],
   carriers: ['store', 'prolly', 'pointer', 'sync', 'http'],
-  mirror: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync', 'db', 'directory', 'http'],
+  mirror: ['store', 'store/lmdb', 'prolly', 'pointer', 'sync', 'db', 'directory', 'http', 'carriers'],
   car: ['store', 'unixfs', 'prolly', 'pointer', 'sync'],
-  gateway: ['store', 'unixfs', 'prolly', 'pointer', 'sync', 'car', 'http', 'mirror'],
+  gateway: ['store', 'unixfs', 'prolly', 'pointer', 'sync', 'car', 'http', 'mirror', 'carriers'],
   transfer: ['store', 'prolly', 'pointer', 'sync', 'db', 'formats', 'car'],
   index: [
     'store',
@@ -67,6 +67,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'mirror',
     'car',
     'index',
+    'carriers',
   ],
   'store/lmdb': ['store'],
   'store/interface': [],
@@ -76,16 +77,30 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 const COMPOSITION = [
   'index.ts',
   'keys.ts',
+  'lazy-carriers.ts',
   'lazy-network.ts',
   'local.ts',
   'peer-addresses.ts',
+  'resolve-address.ts',
   'serve-http.ts',
   'serve.ts',
   'surroundings.ts',
 ]
 
 /** Parts that run in browsers: no value is imported from a builtin module there. */
-const PORTABLE = ['leaf', 'unixfs', 'prolly', 'pointer', 'proof', 'sync', 'db', 'car', 'store', 'store/interface']
+const PORTABLE = [
+  'leaf',
+  'unixfs',
+  'prolly',
+  'pointer',
+  'proof',
+  'sync',
+  'db',
+  'carriers',
+  'car',
+  'store',
+  'store/interface',
+]
 
 /** Packages that only one part may name. */
 const PACKAGE_OWNERS: readonly [pattern: RegExp, owner: string][] = [
@@ -232,7 +247,7 @@ if (tracked.length === 0) {
     const files = tracked.filter(
       (path) => /^(src|test|fuzz|bench|demo|scripts|bin)\//.test(path) && /\.[jt]s$/.test(path),
     )
-    const odd = files.filter((path) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.test)?\.[jt]s$/.test(basename(path)))
+    const odd = files.filter((path) => !/^[a-z0-9]+(-[a-z0-9]+)*(\.test|\.d)?\.[jt]s$/.test(basename(path)))
     assert.equal(odd, [])
     assert.equal(
       files.filter((path) => /(^|[/-])(utils?|helpers?|common|misc)([./-]|$)/.test(path)),

@@ -9,11 +9,11 @@ type Advise = (error: CoppiceError, command: string) => string | undefined
 
 const WRITING: ReadonlySet<string> = new Set(['import', 'put', 'del'])
 /** Commands for one's own database only. */
-const AUTHORING: ReadonlySet<string> = new Set(['import', 'put', 'del', 'merge', 'publish'])
+const AUTHORING: ReadonlySet<string> = new Set(['import', 'put', 'del', 'merge', 'publish', 'recover'])
 const PULLING: ReadonlySet<string> = new Set(['clone', 'pull', 'follow'])
 /** Their blocks go to the store before the change they belong to. */
 const STAGING: ReadonlySet<string> = new Set(['import', 'put', 'del', 'merge'])
-const RESUMED: ReadonlySet<string> = new Set(['clone', 'pull', 'fork', 'gc'])
+const RESUMED: ReadonlySet<string> = new Set(['clone', 'pull', 'fork', 'gc', 'recover'])
 
 const always =
   (text: string): Advise =>
@@ -65,6 +65,9 @@ const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
   PEER_UNREACHABLE: always('check the address and that coppice serve runs there'),
   PROOF_TOO_LARGE: always('prove pages, with --limit and --start, or leave values out with --no-values'),
   PUBLISH_REFUSED: ({ details }) => REFUSALS[String(details['reason'])],
+  QUORUM_MISSED: always('coppice carriers add names more sources, --quorum and coppice carriers quorum ask for fewer'),
+  ROOT_NOT_FOUND: (_error, command) =>
+    command === 'resolve' ? 'check the author and the name; perhaps nothing is published yet' : undefined,
   SCHEMA_MISMATCH: ({ details }) =>
     'types' in details
       ? 'nothing was written'
@@ -78,7 +81,12 @@ const ADVICE: Partial<Readonly<Record<ErrorCode, Advise>>> = {
         : 'it may be a coppice import, or coppice follow of a replica; reading and coppice serve go on meanwhile',
   TOO_MANY_CHANGES: always('check the input; if it is right, raise --max-changes or leave it out'),
   TREE_MALFORMED: always('its author published a broken tree: tell the author; the last complete state stays'),
-  EQUIVOCATION: always('its author signed two different histories: tell the author; the last complete state stays'),
+  EQUIVOCATION: (_error, command) =>
+    PULLING.has(command)
+      ? 'coppice evidence DIR FILE writes the proof, for the author and others; --on-fork highest goes on'
+      : command === 'resolve'
+        ? 'a replica that knows of it has the proof: coppice evidence DIR FILE'
+        : undefined,
   USAGE: ({ details }) => suspectSeparator(details['fields']),
   VALUE_TOO_LARGE: (error, command) =>
     command === 'export'
@@ -92,6 +100,7 @@ const REFUSALS: Readonly<Record<string, string>> = {
     'ask the authority for another with coppice key grant, or let it sign: coppice publish DIR --unsigned FILE --new-epoch',
   'grant-signature':
     'the authority grants; after a rotation that is the new key: coppice publish DIR --rotations FILE --grant FILE',
+  history: 'with --peer PEER; with --base @SEQUENCE; or with --end-fork, which takes the key that may begin an epoch',
   prepared: 'coppice publish DIR --signed FILE completes it, --replace-prepared makes another',
   older: 'a restored backup asks for it, or a second machine',
   contradiction:
@@ -127,6 +136,8 @@ function adviseKind({ details }: CoppiceError): string {
 function adviseNoPeer({ details }: CoppiceError, command: string): string | undefined {
   if (command === 'follow') return undefined
   const peers = Array.isArray(details['peers']) ? (details['peers'] as readonly { readonly outcome?: unknown }[]) : []
+  if (peers.length === 0 && command === 'recover')
+    return 'whoever serves that root, a replica for instance, is a --peer'
   if (peers.length === 0) return 'or with --peer; where --lan or --dht was given, nobody was found'
   const isIncomplete = peers.some(({ outcome }) => outcome === 'incomplete')
   return isIncomplete

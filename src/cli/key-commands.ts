@@ -2,13 +2,14 @@
 import { stat } from 'node:fs/promises'
 import process from 'node:process'
 import { createInterface } from 'node:readline/promises'
-import { createSignerFile, exportKeyFile, importKeyFile, readSignerFile, signFile } from '../directory/index.ts'
+import { createSignerFile, exportKeyFile, importKeyFile, readSignerFile } from '../directory/index.ts'
 import { CoppiceError, isCoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
 import { formatAuthor, type SignedRoot, statementKindOf, type UnsignedRoot } from '../pointer/index.ts'
-import { surroundings } from '../surroundings.ts'
+import { signWithKey } from '../keys.ts'
 import { type Cli, EXIT_DIFFERENT } from './cli.ts'
 import type { JsonOption } from './command.ts'
+import { envelopesJson } from './envelopes-text.ts'
 import { showDatabaseKeys, showKeyFile, type Shown, showStatement } from './key-show.ts'
 import { reading } from './open.ts'
 import { type PassphraseOptions, readPassphrase } from './passphrase.ts'
@@ -90,14 +91,18 @@ export async function sign(
     if (!isJson) for (const line of [...describeUnsigned(unsigned), describeLastSigned(last)]) await teller.line(line)
     return options.yes === true || (await askToSign(cli))
   }
-  const signed = await signFile(keyFile, bytes, { now: surroundings.clock.now(), confirm })
+  const signed = await signWithKey(keyFile, bytes, confirm)
   if (signed === undefined || shown === undefined) {
     cli.exitCode = EXIT_DIFFERENT
     await teller.line('not signed')
     return
   }
-  await writeStatement(cli, file, 'signed-root', signed.bytes)
-  if (isJson) return await cli.out.json({ ...unsignedRootJson(shown), kind: 'signed-root', file })
+  const { envelopes, problems } = signed
+  await writeStatement(cli, file, 'signed-root', signed.bytes, envelopes)
+  const found = envelopesJson(signed.payload.author, envelopes, signed.key)
+  const json = { ...unsignedRootJson(shown), kind: 'signed-root', envelopes: found, problems, file }
+  if (isJson) return await cli.out.json(json)
+  for (const problem of problems) await teller.line(`not found by it: ${escapeText(problem)}`)
   const where = file === '-' ? '' : `, in ${escapeText(file)}`
   await teller.line(
     `signed @${signed.payload.sequence}${where}; where the database is: coppice publish DIR --signed FILE`,

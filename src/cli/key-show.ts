@@ -2,6 +2,7 @@
 import { equalBytes } from '../bytes.ts'
 import { readSignedRecord, readSignerFile } from '../directory/index.ts'
 import type { FieldValue } from '../document-model.ts'
+import { CoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
 import type { Database } from '../index.ts'
 import {
@@ -9,7 +10,9 @@ import {
   authorityKeyAt,
   decodeChain,
   decodeGrant,
+  decodeProvenEvidence,
   decodeSignedRoot,
+  decodeStatementEnvelopes,
   decodeStatementFile,
   decodeUnsignedRoot,
   EPOCH_MAX,
@@ -18,6 +21,8 @@ import {
   type StatementKind,
   verifyGrant,
 } from '../pointer/index.ts'
+import { describeEnvelopes, type EnvelopesJson, envelopesJson } from './envelopes-text.ts'
+import { describeEvidence, describeProven, evidenceJson } from './evidence-text.ts'
 import { renderTable, renderTime } from './render.ts'
 import { describeUnsigned, unsignedRootJson } from './root-review.ts'
 import { readSigning } from './signing-keys.ts'
@@ -54,19 +59,28 @@ export function showStatement(kind: StatementKind, text: string): Shown {
   const bytes = decodeStatementFile(kind, text)
   switch (kind) {
     case 'grant':
-      return showGrant(bytes)
+      return showGrant(bytes, decodeStatementEnvelopes(text))
     case 'rotations':
-      return showRotations(bytes)
+      return showRotations(bytes, decodeStatementEnvelopes(text))
     case 'unsigned-root': {
       const unsigned = decodeUnsignedRoot(bytes)
       return { json: unsignedRootJson(unsigned), lines: describeUnsigned(unsigned) }
     }
     case 'signed-root':
-      return showSignedRoot(bytes)
+      return showSignedRoot(bytes, decodeStatementEnvelopes(text))
+    case 'envelopes':
+      throw new CoppiceError('INPUT_SYNTAX', 'envelopes: expected the statement before them in its file, got none')
+    case 'evidence': {
+      const proven = decodeProvenEvidence(bytes)
+      return {
+        json: evidenceJson(proven),
+        lines: [describeProven('evidence', proven), ...describeEvidence(proven.evidence)],
+      }
+    }
   }
 }
 
-export function showGrant(bytes: Uint8Array): Shown {
+export function showGrant(bytes: Uint8Array, envelopes: readonly Uint8Array[]): Shown {
   const grant = decodeGrant(bytes)
   const { author, name, epoch, firstSequence, expires } = grant
   const address = formatAddress({ author, name, peers: [] })
@@ -82,25 +96,29 @@ export function showGrant(bytes: Uint8Array): Shown {
     ['until', expires === null ? 'no end' : renderTime(expires)],
     ['signed by', isByAuthor ? 'the author key' : 'another key: an authority after a rotation, or nobody who may'],
   ]
+  const found = envelopesJson(author, envelopes)
+  rows.push(...foundBy(found))
   return {
-    json: { kind: 'grant', address, signer, epoch, firstSequence, expires, isByAuthor },
+    json: { kind: 'grant', address, signer, epoch, firstSequence, expires, isByAuthor, envelopes: found },
     lines: renderTable(rows),
   }
 }
 
-function showRotations(bytes: Uint8Array): Shown {
+function showRotations(bytes: Uint8Array, envelopes: readonly Uint8Array[]): Shown {
   const authority = decodeChain(bytes)
   const author = formatAuthor(authority.author)
   const rotations = authority.rotations.map(({ epoch, newKey }) => ({ epoch, key: formatAuthor(newKey) }))
+  const found = envelopesJson(authority.author, envelopes)
   const rows: Rows = [
     ['kind', 'rotations'],
     ['author', author],
     ...rotations.map(({ epoch, key }) => [`epoch ${epoch}`, key] as const),
+    ...foundBy(found),
   ]
-  return { json: { kind: 'rotations', author, rotations }, lines: renderTable(rows) }
+  return { json: { kind: 'rotations', author, rotations, envelopes: found }, lines: renderTable(rows) }
 }
 
-function showSignedRoot(bytes: Uint8Array): Shown {
+function showSignedRoot(bytes: Uint8Array, envelopes: readonly Uint8Array[]): Shown {
   const signed = decodeSignedRoot(bytes)
   const { author, name, epoch, sequence } = signed.payload
   const address = formatAddress({ author, name, peers: [] })
@@ -116,7 +134,13 @@ function showSignedRoot(bytes: Uint8Array): Shown {
   const json = signedRootJson(signed)
   rows.push(['root', json.root], ['issued', renderTime(json.issued)], ['signed by', json.signer])
   if (json.message !== null) rows.push(['message', escapeText(json.message)])
-  return { json: { kind: 'signed-root', address, ...json }, lines: renderTable(rows) }
+  const found = envelopesJson(author, envelopes, signed.key)
+  rows.push(...foundBy(found))
+  return { json: { kind: 'signed-root', address, ...json, envelopes: found }, lines: renderTable(rows) }
+}
+
+function foundBy(envelopes: readonly EnvelopesJson[]): Rows {
+  return describeEnvelopes(envelopes).map((line) => ['found by', line] as const)
 }
 
 /** The keys of a database of one's own: who may sign its next root, and whether the keys in its directory may. */

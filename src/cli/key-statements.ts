@@ -22,9 +22,11 @@ import {
 import { surroundings } from '../surroundings.ts'
 import type { Cli } from './cli.ts'
 import type { JsonOption } from './command.ts'
+import { envelopeGrant, envelopeRotation } from '../keys.ts'
+import { describeEnvelopes, envelopesJson } from './envelopes-text.ts'
 import { showGrant } from './key-show.ts'
 import { renderTime } from './render.ts'
-import { namingInput, readStatement, tellerBeside, writeStatement } from './statement-files.ts'
+import { namingInput, readEnveloped, type Teller, tellerBeside, writeStatement } from './statement-files.ts'
 
 export interface GrantCommandOptions extends JsonOption {
   readonly epoch: number
@@ -49,21 +51,25 @@ export async function grant(
   requireWithin('--epoch', epoch, 0, EPOCH_MAX)
   requireWithin('--first', firstSequence, 1, SEQUENCE_MAX)
   const key = await readAuthorityKey(keyFile)
-  const authority = await readChain(cli, options.rotations, author)
+  const { authority, envelopes: way } = await readChain(cli, options.rotations, author)
   requireAuthority(key, authority, epoch)
   const now = Math.floor(surroundings.clock.now() / 1000)
   const expires = options.expires === 'never' ? null : now + options.expires
   const bytes = await signGrant(key.signer, { author, name, epoch, signer, firstSequence, expires })
-  await writeStatement(cli, file, 'grant', bytes)
-  if (options.json === true) return await cli.out.json({ ...showGrant(bytes).json, file })
+  const { envelopes, problems } = await envelopeGrant(keyFile, bytes, way)
+  await writeStatement(cli, file, 'grant', bytes, envelopes)
+  if (options.json === true) return await cli.out.json({ ...showGrant(bytes, envelopes).json, problems, file })
   const until = expires === null ? 'without an end' : `until ${renderTime(expires)}`
   await teller.line(`granted epoch ${epoch} from @${firstSequence} on to ${signerText}, ${until}`)
+  await tellEnvelopes(teller, author, envelopes, problems)
   await teller.line('where the database is: coppice publish DIR --grant FILE')
 }
 
 export interface RotateCommandOptions extends JsonOption {
   readonly epoch: number
   readonly rotations?: string
+  /** Names of databases. */
+  readonly database?: readonly string[]
 }
 
 export async function rotate(
@@ -78,7 +84,7 @@ export async function rotate(
   const newKey = parseAuthor(newText)
   requireWithin('--epoch', epoch, 1, EPOCH_MAX)
   const key = await readAuthorityKey(keyFile)
-  const authority = await readChain(
+  const { authority, envelopes: way } = await readChain(
     cli,
     options.rotations,
     options.rotations === undefined ? key.signer.publicKey : undefined,
@@ -103,11 +109,28 @@ export async function rotate(
     )
   }
   const bytes = encodeRotations(chain)
-  await writeStatement(cli, file, 'rotations', bytes)
+  const { envelopes, problems } = await envelopeRotation(keyFile, rotation.bytes, options.database ?? [], way)
+  await writeStatement(cli, file, 'rotations', bytes, envelopes)
   const rotations = chain.rotations.map((each) => ({ epoch: each.epoch, key: formatAuthor(each.newKey) }))
-  if (json === true) return await cli.out.json({ kind: 'rotations', author: formatAuthor(author), rotations, file })
+  if (json === true) {
+    const found = envelopesJson(author, envelopes)
+    const shown = { kind: 'rotations', author: formatAuthor(author), rotations, envelopes: found }
+    return await cli.out.json({ ...shown, problems, file })
+  }
   await teller.line(`from epoch ${epoch} on the authority is ${newText}`)
+  await tellEnvelopes(teller, author, envelopes, problems)
   await teller.line('where the databases are: coppice publish DIR --rotations FILE')
+}
+
+/** On which carriers readers will be led by it: an IPNS record has an end, and is made anew by the same command. */
+async function tellEnvelopes(
+  teller: Teller,
+  author: Uint8Array,
+  envelopes: readonly Uint8Array[],
+  problems: readonly string[],
+): Promise<void> {
+  for (const line of describeEnvelopes(envelopesJson(author, envelopes))) await teller.line(`found by it: ${line}`)
+  for (const problem of problems) await teller.line(`not found by it: ${escapeText(problem)}`)
 }
 
 /** The key of an authority: an author's. */
@@ -122,11 +145,15 @@ async function readAuthorityKey(path: string): Promise<StoredKey> {
 }
 
 /** The chain in a file; without one the author's own authority. @throws {CoppiceError} `SIGNED_ROOT_INVALID` also where it is another author's. */
-async function readChain(cli: Cli, path: string | undefined, author: Uint8Array | undefined): Promise<Authority> {
-  if (path === undefined) return createAuthority(author ?? new Uint8Array())
-  const bytes = await readStatement(cli, path, 'rotations')
+async function readChain(
+  cli: Cli,
+  path: string | undefined,
+  author: Uint8Array | undefined,
+): Promise<{ readonly authority: Authority; readonly envelopes: readonly Uint8Array[] }> {
+  if (path === undefined) return { authority: createAuthority(author ?? new Uint8Array()), envelopes: [] }
+  const { bytes, envelopes } = await readEnveloped(cli, path, 'rotations')
   const authority = namingInput(path, () => decodeChain(bytes))
-  if (author === undefined || equalBytes(authority.author, author)) return authority
+  if (author === undefined || equalBytes(authority.author, author)) return { authority, envelopes }
   throw new CoppiceError(
     'SIGNED_ROOT_INVALID',
     `${escapeText(path)}: expected rotations of ${formatAuthor(author)}, got those of ${formatAuthor(authority.author)}`,

@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
 import type { Cli } from './cli.ts'
 import { addClone, addPull } from './commands/pull.ts'
+import { addCarriers } from './commands/carriers.ts'
 import { addDel } from './commands/del.ts'
 import { addDiff } from './commands/diff.ts'
+import { addEvidence } from './commands/evidence.ts'
 import { addExport } from './commands/export.ts'
 import { addFollow } from './commands/follow.ts'
 import { addFork } from './commands/fork.ts'
@@ -20,6 +22,8 @@ import { addProve } from './commands/prove.ts'
 import { addMerge } from './commands/merge.ts'
 import { addPublish } from './commands/publish.ts'
 import { addPut } from './commands/put.ts'
+import { addRecover } from './commands/recover.ts'
+import { addResolve } from './commands/resolve.ts'
 import { addRestore } from './commands/restore.ts'
 import { addScan } from './commands/scan.ts'
 import { addServe } from './commands/serve.ts'
@@ -29,7 +33,8 @@ import { addVerify } from './commands/verify.ts'
 
 const OVERVIEW = `
 DIR is the directory of a database; - is standard input or output. Every command that
-prints results takes --json. Exit codes: 0 success, 1 "no" (get, del, diff, merge, verify, unpin), 2 trouble.
+prints results takes --json. Exit codes: 0 success, 1 "no" (get, del, diff, merge, recover, verify, evidence, unpin), 2 trouble;
+resolve and status --max-age have more.
 
 Start here:
   $ coppice init cities
@@ -55,11 +60,15 @@ export function createProgram(cli: Cli): Command {
     addFork,
     addMerge,
     addStatus,
+    addResolve,
+    addCarriers,
     addLog,
     addDiff,
     addRestore,
+    addRecover,
     addProve,
     addVerify,
+    addEvidence,
   ])
     add(program, cli)
   for (const add of [addStats, addInspect, addExport, addGc, addPin, addUnpin, addKey]) add(program, cli)

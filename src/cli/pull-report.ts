@@ -3,6 +3,7 @@ import { isRefused, type Least, type PullResult, type ReplicaProgress } from '..
 import type { FieldValue } from '../document-model.ts'
 import { escapeText } from '../escape.ts'
 import type { PatchReport, PeerReport, PullProgress, PullReport } from '../sync/index.ts'
+import { describeFork } from './evidence-text.ts'
 import { freshnessWarning } from './freshness.ts'
 import { renderPeer } from './peers.ts'
 import { renderBytes, renderCount, renderCounted, renderDuration, renderRate, renderShare } from './render.ts'
@@ -58,7 +59,7 @@ export function progressJson(progress: ReplicaProgress): { [field: string]: Fiel
 
 /** Keys are API. Bytes are those on the wire, with frame headers. */
 export function pullJson(
-  { changed, from, to, newest, isFallback, targets, link, freshness, judgements, report }: PullResult,
+  { changed, from, to, newest, isFallback, targets, link, freshness, fork, judgements, report }: PullResult,
   least?: Least,
 ): {
   [field: string]: FieldValue
@@ -72,6 +73,7 @@ export function pullJson(
     isFallback,
     targets,
     link: link ?? null,
+    fork: fork === undefined ? null : describeFork(fork),
     freshness,
     bytesReceived,
     bytesSent,
@@ -99,7 +101,12 @@ export function peerJson(peer: PeerReport): { [field: string]: FieldValue } {
 export function describePulled(verb: string, result: PullResult, least?: Least): string[] {
   const { changed, from, to, link, freshness, report } = result
   const warning = freshnessWarning(to, freshness)
-  const warnings = [...(warning === undefined ? [] : [warning]), ...describeNewer(result), ...describeRefused(result)]
+  const warnings = [
+    ...(warning === undefined ? [] : [warning]),
+    ...describeOpenFork(result),
+    ...describeNewer(result),
+    ...describeRefused(result),
+  ]
   if (!changed) return [`up to date at ${renderSigned(to)}`, ...warnings, ...describePeers(result)]
   const was = from === undefined ? '' : ` (was @${from.payload.sequence})`
   const { entries, bytes } = to.payload
@@ -126,12 +133,22 @@ function describeWay({ patch }: PullReport, least: Least | undefined): string[] 
 export function describeFollowed(result: PullResult): string {
   const { changed, from, to, freshness, report } = result
   const warning = freshnessWarning(to, freshness)
-  const notes = [...(warning === undefined ? [] : [warning]), ...describeNewer(result), ...describeRefused(result)]
+  const notes = [
+    ...(warning === undefined ? [] : [warning]),
+    ...describeOpenFork(result),
+    ...describeNewer(result),
+    ...describeRefused(result),
+  ]
     .map((note) => `, ${note}`)
     .join('')
   if (!changed) return `up to date at ${renderSigned(to)}${notes}`
   const was = from === undefined ? '' : ` (was @${from.payload.sequence})`
   return `pulled ${renderSigned(to)}${was}, ${renderBytes(report.bytesReceived)} received${notes}`
+}
+
+/** Of a fork that does not stop it. */
+function describeOpenFork({ fork }: PullResult): string[] {
+  return fork === undefined ? [] : [`its author signed ${describeFork(fork)}: others may have another history`]
 }
 
 /** A newer root that is known, and why it is not the one that is here. */

@@ -1,5 +1,6 @@
 /** What `clone`, `pull` and `follow` do alike: opening the replica, and showing how far they are. */
 import type { PullResult, ReplicaProgress } from '../db/index.ts'
+import { isCoppiceError } from '../errors.ts'
 import type { Replica } from '../index.ts'
 import type { Cli } from './cli.ts'
 import type { JsonOption } from './command.ts'
@@ -46,7 +47,10 @@ export async function tellPulled(cli: Cli, verb: string, result: PullResult, opt
   else for (const line of describePulled(verb, result, least)) await cli.out.line(line)
 }
 
-/** Opens the replica in `dir`, which asks the peers of `options` from now on, where there are any; this time only for a plan. */
+/**
+ * Opens the replica in `dir`, which asks the peers of `options` from now on, where there are any; this time only for a plan, and where none
+ * of them was of use.
+ */
 export async function pulling<R>(
   dir: string,
   options: PullCommandOptions & { readonly plan?: true },
@@ -55,14 +59,20 @@ export async function pulling<R>(
   const { Replica } = await import('../index.ts')
   const replica = await Replica.open(dir, discoveryOptions(options))
   return await closing(replica, async () => {
+    if (options.onFork !== undefined) await replica.setOnFork(options.onFork)
     const peers = await parsePeers(replica, options.peer ?? [])
     if (peers.length === 0) return await body(replica)
     const before = await replica.peers()
     await replica.setPeers(peers)
+    let isKept = options.plan !== true
     try {
       return await body(replica)
+    } catch (error) {
+      // A mistyped one must not take the place of those that work. Whoever ends a run says nothing about its peers.
+      if (isCoppiceError(error)) isKept = false
+      throw error
     } finally {
-      if (options.plan === true) await replica.setPeers(before)
+      if (!isKept) await replica.setPeers(before)
     }
   })
 }

@@ -1,14 +1,17 @@
 /** Serving from the command line: addresses that are ready to be copied, and a line for each new root. */
 import { decodeOwn } from '../db/index.ts'
 import { PUBLISHED } from '../db/meta.ts'
+import { keepKnown, readKnown } from '../db/roots/statements.ts'
 import { CoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
-import { type Database, type Replica, serve, type Server } from '../index.ts'
+import { type Database, openDirectory, type Replica, serve, type Server } from '../index.ts'
 import { formatLink } from '../link.ts'
 import { peerKeySeed } from '../local.ts'
+import { type Evidence, withEvidence } from '../pointer/index.ts'
 import type { HttpServeOptions } from '../serve-http.ts'
 import type { Cli } from './cli.ts'
 import { type DiscoveryCommandOptions, discoveryOptions } from './discovery.ts'
+import { describeFork } from './evidence-text.ts'
 import type { Opened } from './open.ts'
 
 export type Served = Opened & { readonly dir: string }
@@ -19,6 +22,8 @@ export interface ServingOptions extends DiscoveryCommandOptions {
   readonly announce?: readonly string[]
   /** Relays for others. */
   readonly relay?: true
+  /** Of replicas too. */
+  readonly keepAlive?: true
   /** Over HTTP as well: where, or at the default place. */
   readonly http?: string | true
   readonly httpName?: readonly string[]
@@ -35,22 +40,52 @@ export async function startServing(cli: Cli, served: readonly Served[], options:
   requireDistinct(served)
   const peerKey = await peerKeySeed(first.dir)
   const databases = served.map(({ db }) => db)
-  const { listen, announce, relay } = options
+  const { listen, announce, relay, keepAlive } = options
   const http = httpOf(options)
-  const server = await serve(databases, { peerKey, listen, announce, relay, http, ...discoveryOptions(options) })
+  const onEvidence = (database: Database | Replica, evidence: Evidence): void => {
+    const where = served.find(({ db }) => db === database)
+    if (where !== undefined) void hearOfFork(cli, where, evidence)
+  }
+  const serving = { onEvidence, peerKey, listen, announce, relay, http, keepAlive, ...discoveryOptions(options) }
+  const server = await serve(databases, serving)
   for (const { dir, kind, db } of served) {
     const address = server.addressOf(db)
     const sequence = (await db.published())?.payload.sequence ?? null
+    const keptAt = await server.keptAliveAt(db)
     if (options.json === true) {
-      await cli.out.json({ event: 'serving', name: db.name, dir, address, url: server.urlOf(db) ?? null, sequence })
+      const url = server.urlOf(db) ?? null
+      await cli.out.json({ event: 'serving', name: db.name, dir, address, url, sequence, keptAliveAt: [...keptAt] })
       continue
     }
     await cli.out.line(`serving ${address}`)
     const url = server.urlOf(db)
     if (url !== undefined) await cli.out.line(`  and ${url}`)
+    if (keptAt.length > 0) await cli.out.line(`  kept alive at ${keptAt.map(escapeText).join(', ')}`)
     if (sequence === null) await cli.out.line(`  ${describeNothing(kind)}`)
   }
   return server
+}
+
+/** Tells of a fork that a peer has proof of, and keeps the proof where this process may: another one may have the lock. Never rejects. */
+async function hearOfFork(cli: Cli, { dir, db }: Served, evidence: Evidence): Promise<void> {
+  const told = `coppice: the author of ${db.name} signed ${describeFork(evidence)}, as a peer proves`
+  try {
+    if (!db.state.isWriter) await keepEvidence(dir, evidence)
+    cli.note(`${told}; coppice evidence ${escapeText(dir)} FILE writes the proof`)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    cli.note(`${told}, which is told to others until this process ends: ${escapeText(why)}`)
+  }
+}
+
+async function keepEvidence(dir: string, evidence: Evidence): Promise<void> {
+  const { db } = await openDirectory(dir)
+  try {
+    const known = await readKnown(db.state)
+    await keepKnown(db.state, { ...known, floor: withEvidence(known.floor, evidence) })
+  } finally {
+    await db.close()
+  }
 }
 
 /** @throws {CoppiceError} `USAGE` for a name and no HTTP. */

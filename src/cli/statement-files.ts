@@ -14,6 +14,22 @@ export async function readStatement(cli: Cli, path: string, kind: StatementKind)
   return namingInput(path, () => decodeStatementFile(kind, text))
 }
 
+/** A statement, and envelopes by which it is put on carriers. */
+export interface Enveloped {
+  readonly bytes: Uint8Array
+  readonly envelopes: readonly Uint8Array[]
+}
+
+/** As {@link readStatement}, of a kind that has them. */
+export async function readEnveloped(cli: Cli, path: string, kind: StatementKind): Promise<Enveloped> {
+  const { decodeStatementEnvelopes, decodeStatementFile } = await import('../pointer/index.ts')
+  const text = await readStatementText(cli, path)
+  return namingInput(path, () => ({
+    bytes: decodeStatementFile(kind, text),
+    envelopes: decodeStatementEnvelopes(text),
+  }))
+}
+
 /** Any of them, or whatever else is in the file, bounded. */
 export async function readStatementText(cli: Cli, path: string): Promise<string> {
   const { STATEMENT_FILE_BYTES_MAX } = await import('../pointer/index.ts')
@@ -48,9 +64,15 @@ export function namingInput<T>(path: string, decode: () => T): T {
  * Writes a new file, or standard output. One that is there already with the same content is as good.
  * @throws {CoppiceError} `USAGE` where another file is there, `STORE_*`.
  */
-export async function writeStatement(cli: Cli, path: string, kind: StatementKind, bytes: Uint8Array): Promise<void> {
+export async function writeStatement(
+  cli: Cli,
+  path: string,
+  kind: StatementKind,
+  bytes: Uint8Array,
+  envelopes: readonly Uint8Array[] = [],
+): Promise<void> {
   const { encodeStatementFile } = await import('../pointer/index.ts')
-  await writeNewText(cli, path, encodeStatementFile(kind, bytes), STATEMENT_MODE)
+  await writeNewText(cli, path, encodeStatementFile(kind, bytes, envelopes), STATEMENT_MODE)
 }
 
 export async function writeNewText(cli: Cli, path: string, text: string, mode: number): Promise<void> {

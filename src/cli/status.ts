@@ -1,9 +1,11 @@
 /** What `coppice status` tells, as a value with stable keys and as lines. */
-import { readOrigin, type Schema, type Snapshot, unpublishedBases } from '../db/index.ts'
+import { readFloor } from '../db/roots/standing.ts'
+import { readOrigin, type ReplicaState, type Schema, type Snapshot, unpublishedBases } from '../db/index.ts'
 import type { Document, FieldValue } from '../document-model.ts'
 import { escapeText } from '../escape.ts'
 import { formatLink } from '../link.ts'
-import { formatAuthor, type Freshness, getFreshness, type SignedRoot } from '../pointer/index.ts'
+import { formatAuthor, type Freshness, getFreshness, type OnFork, type SignedRoot } from '../pointer/index.ts'
+import { describeFork } from './evidence-text.ts'
 import { describeFreshness } from './freshness.ts'
 import type { Opened } from './open.ts'
 import { describeOrigin, type OriginJson, originJson } from './origin.ts'
@@ -36,6 +38,15 @@ export type CollectionJson = {
 /** When it was last of use, in seconds since 1970, and how often it has failed since. */
 export type KnownPeerJson = { readonly address: string; readonly usedAt: number; readonly failures: number }
 
+/** Two histories by one author. `ended`: the newest root here is of a higher epoch. */
+export type ForkJson = {
+  readonly epoch: number
+  readonly kind: 'roots' | 'rotations'
+  readonly ended: boolean
+  /** For people. */
+  readonly what: string
+}
+
 /** Keys are API. Null: not there. */
 export type StatusJson = {
   readonly kind: 'author' | 'replica'
@@ -57,12 +68,22 @@ export type StatusJson = {
   /** The newest signed root accepted; a replica's may be newer than what is complete. */
   readonly newest: SignedRootJson | null
   readonly freshness: Freshness | null
+  /** The freshness, or `unreachable` where no carrier or peer says whether there is a newer root; null without a root. */
+  readonly state: ReplicaState | null
+  /** Why it is no better, the worst first. */
+  readonly reasons: readonly string[]
+  /** When a carrier or peer of a replica last answered, in seconds since 1970. */
+  readonly reachedAt: number | null
   /** The sequence of a root that waits for its signature. */
   readonly prepared: number | null
   /** Whether a key that may sign is in the directory, and readable; false of a replica. */
   readonly canPublish: boolean
   /** Why a replica does not go on: a malformed tree, or contradicting roots. Why an author cannot publish: the key. */
   readonly problems: readonly string[]
+  /** Of what the author signed against itself, as far as evidence is kept: the highest epochs. */
+  readonly forks: readonly ForkJson[]
+  /** What a replica does about that; null of one's own database. */
+  readonly onFork: OnFork | null
   /** Where a fork came from. */
   readonly forkedFrom: OriginJson | null
   /** The addresses a replica asks. */
@@ -89,8 +110,8 @@ export function signedRootJson({ payload, message, key, grant }: SignedRoot): Si
   }
 }
 
-/** `dir` is where `opened` is. */
-export async function readStatus(dir: string, opened: Opened): Promise<StatusJson> {
+/** `dir` is where `opened` is. `maxAge`: seconds since somebody answered after which a replica counts as unreachable. */
+export async function readStatus(dir: string, opened: Opened, maxAge?: number): Promise<StatusJson> {
   const { kind, db } = opened
   const published = await db.published()
   const snapshot = kind === 'replica' && !(await db.isComplete()) ? undefined : await db.snapshot()
@@ -114,7 +135,9 @@ export async function readStatus(dir: string, opened: Opened): Promise<StatusJso
       address,
       root: formatLink(merged),
     })),
-    ...(await standingOf(dir, opened, published)),
+    ...(await standingOf(dir, opened, published, maxAge)),
+    forks: await readForks(opened),
+    onFork: kind === 'replica' ? (await db.standing()).onFork : null,
     forkedFrom: origin === undefined ? null : originJson(origin),
     peers: kind === 'replica' ? await db.peers() : [],
     knownPeers: kind === 'replica' ? (await db.knownPeers()).map((known) => ({ ...known })) : [],
@@ -127,7 +150,10 @@ async function standingOf(
   dir: string,
   { kind, db }: Opened,
   published: SignedRoot | undefined,
-): Promise<Pick<StatusJson, 'newest' | 'freshness' | 'prepared' | 'canPublish' | 'problems'>> {
+  maxAge: number | undefined,
+): Promise<
+  Pick<StatusJson, 'newest' | 'freshness' | 'state' | 'reasons' | 'reachedAt' | 'prepared' | 'canPublish' | 'problems'>
+> {
   if (kind === 'author') {
     const now = Math.floor(db.state.clock.now() / 1000)
     const freshness = published === undefined ? null : getFreshness(published, now)
@@ -136,23 +162,44 @@ async function standingOf(
     return {
       newest: published === undefined ? null : signedRootJson(published),
       freshness,
+      state: freshness,
+      reasons: [],
+      reachedAt: null,
       prepared: (await db.prepared())?.next.payload.sequence ?? null,
       canPublish: problem === undefined,
       problems: problem === undefined ? [] : [`cannot be published from here: ${problem.message}`],
     }
   }
-  const { newest, freshness, evidence, invalid } = await db.standing()
+  const { newest, freshness, state, reasons, reach, fork, onFork, invalid } = await db.standing(
+    maxAge === undefined ? {} : { maxAgeSeconds: maxAge },
+  )
   const problems = [
     ...(invalid === undefined ? [] : [`the newest root is malformed, which is its author's fault: ${invalid.message}`]),
-    ...(evidence.length === 0 ? [] : ['the author signed contradicting roots: evidence is kept']),
+    ...(fork === undefined || onFork === 'highest'
+      ? []
+      : [`its author signed ${describeFork(fork)}: it stays at what it has`]),
   ]
   return {
     newest: newest === undefined ? null : signedRootJson(newest),
     freshness: freshness ?? null,
+    state: state ?? null,
+    reasons,
+    reachedAt: reach.reachedAt ?? null,
     prepared: null,
     canPublish: false,
     problems,
   }
+}
+
+async function readForks({ kind, db }: Opened): Promise<ForkJson[]> {
+  const { evidence } = await readFloor(db.state)
+  const newest = kind === 'replica' ? (await db.standing()).newest : await db.published()
+  return evidence.map((each) => ({
+    epoch: each.epoch,
+    kind: each.kind,
+    ended: newest !== undefined && newest.payload.epoch > each.epoch,
+    what: describeFork(each),
+  }))
 }
 
 async function readCollections(snapshot: Snapshot): Promise<CollectionJson[]> {
@@ -183,7 +230,12 @@ export function describeStatus(status: StatusJson): string[] {
   if (newest !== null && newest.sequence !== published?.sequence) rows.push(['newest accepted', describeSigned(newest)])
   if (newest !== null && newest.signer !== status.author) rows.push(['signed by', describeSigner(newest)])
   if (freshness !== null) rows.push(['freshness', describeFreshness(freshness, newest)])
+  if (status.state === 'unreachable') rows.push(['unreachable', escapeText(status.reasons[0] ?? '')])
+  if (status.reachedAt !== null) rows.push(['last answer', renderTime(status.reachedAt)])
   for (const problem of status.problems) rows.push(['problem', escapeText(problem)])
+  for (const fork of status.forks) rows.push(['fork', describeForkJson(fork, status)])
+  if (status.onFork === 'highest')
+    rows.push(['on fork', 'highest: it goes to the highest root whatever contradicts it'])
   if (status.forkedFrom !== null) rows.push(['forked from', describeOrigin(status.forkedFrom)])
   for (const peer of status.peers) rows.push(['peer', escapeText(peer)])
   for (const known of status.knownPeers) rows.push(['known peer', describeKnown(known)])
@@ -200,6 +252,12 @@ function describeRoot({ root, entries, bytes, levels }: StatusJson): string {
   const counted = `${renderCounted(entries ?? 0, 'entry', 'entries')}${entries === 0 ? '' : ' with schemas and metadata'}`
   const size = `${counted}, ${renderBytes(bytes ?? 0)}, ${renderCounted(levels ?? 0, 'level')}`
   return `${root}  ${size}`
+}
+
+function describeForkJson({ what, ended }: ForkJson, { kind }: StatusJson): string {
+  if (ended) return `${what}: ended by a higher epoch; coppice evidence DIR FILE writes the proof`
+  const author = 'readers stop there until coppice recover DIR --end-fork'
+  return `${what}: ${kind === 'author' ? author : 'coppice evidence DIR FILE writes the proof'}`
 }
 
 function describeSigner({ signer, epoch, grantExpires }: SignedRootJson): string {

@@ -6,7 +6,14 @@ import { CoppiceError, isCoppiceError } from '../errors.ts'
 import { escapeText, quoteText } from '../escape.ts'
 import { readFileChunks } from '../formats/index.ts'
 import { formatLink, parseLink } from '../link.ts'
-import { expiryOf, formatAuthor, parseAddress, parseAuthor, type SignedRoot } from '../pointer/index.ts'
+import {
+  expiryOf,
+  formatAuthor,
+  parseAddress,
+  parseAuthor,
+  type SignedRoot,
+  statementKindOf,
+} from '../pointer/index.ts'
 import {
   checkProof,
   decodeProof,
@@ -28,6 +35,9 @@ import { questionOf } from './question.ts'
 import { renderTime } from './render.ts'
 import type { RootName } from './roots.ts'
 import { signedRootJson } from './status.ts'
+
+/** Its first word says what a statement is. */
+const EVIDENCE_HEAD_BYTES = 32
 
 /** Whom to believe, at most one of them, as it stands on the command line. */
 export interface TrustOptions {
@@ -52,7 +62,7 @@ export async function isProofFile(path: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') return false
     throw new CoppiceError(
       'INPUT_NOT_FOUND',
-      `${quoteText(path)}: expected a database or the file of a proof, got no such file or directory`,
+      `${quoteText(path)}: expected a database, or the file of a proof or of evidence, got no such file or directory`,
       { cause: error, details: { path } },
     )
   }
@@ -73,6 +83,14 @@ export async function verifyProof(
     throw new CoppiceError('USAGE', 'verify: expected one of --author, --address and --root, got several')
   }
   const bytes = await readProof(cli, path)
+  const head = new TextDecoder().decode(bytes.subarray(0, EVIDENCE_HEAD_BYTES))
+  if (statementKindOf(head) === 'evidence') {
+    if (words.length > 0 || hasQuestion(options)) {
+      throw new CoppiceError('USAGE', 'verify: expected evidence of a fork by itself, got a question beside it')
+    }
+    const { verifyEvidenceFile } = await import('./verify-evidence.ts')
+    return await verifyEvidenceFile(cli, path, new TextDecoder().decode(bytes), options)
+  }
   let content: ProofContent | undefined
   let asked: Question | undefined
   try {

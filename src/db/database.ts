@@ -8,9 +8,16 @@ import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
 import { type Link, parseLink } from '../link.ts'
 import { buildTree, NodeReader, Tree } from '../prolly/index.ts'
-import { type Authority, findRotationConflict, type Signer, type UnsignedRoot } from '../pointer/index.ts'
+import {
+  type Authority,
+  decodeSignedRoot,
+  findRotationConflict,
+  type Signer,
+  type UnsignedRoot,
+} from '../pointer/index.ts'
 import { Staging, type Store } from '../store/index.ts'
 import type { PeerDialer } from '../sync/index.ts'
+import type { Carriers } from './carriers.ts'
 import type { KeyNames, ReadOptions } from './documents/collection-view.ts'
 import { type BatchOptions, Collection, type CollectionOptions } from './documents/collection.ts'
 import { encodeDocument } from './documents/document.ts'
@@ -19,8 +26,13 @@ import { Handle } from './handle.ts'
 import { mergeInto, type MergeOptions, type MergeResult } from './merging/merge.ts'
 import { AUTHOR, encodeText, NAME, ROOT } from './meta.ts'
 import { readPrepared } from './roots/prepared.ts'
-import { Publisher, type PublishOptions, type PublishReport } from './roots/publisher.ts'
-import { readAuthority } from './roots/standing.ts'
+import { announceRoot } from './announcing/announce.ts'
+import { type RecoverOptions, type RecoverReport, recoverState } from './announcing/recover.ts'
+import { checkEnvelopes, keepAttachments, keepHops } from './roots/attachments.ts'
+import { Publisher, type PublishOptions, type PublishReport, type SigningReport } from './roots/publisher.ts'
+import type { Resolution } from '../carriers/resolution.ts'
+import { type ResolveRootOptions, resolveRoot, withOwnRoot } from './resolving/resolve-root.ts'
+import { readAuthority, readFloor } from './roots/standing.ts'
 import { type RestoreReport, restoreState } from './roots/restore.ts'
 import { adoptRotations } from './roots/rotations.ts'
 import { METADATA_KEY } from './documents/schema.ts'
@@ -36,6 +48,8 @@ export interface DatabaseOptions extends Surroundings {
   readonly isWritable?: boolean
   /** For repairs from replicas. Closed with the database. */
   readonly network?: Dialing
+  /** Where its signed roots are left and found. Closed with the database. */
+  readonly carriers?: Carriers
 }
 
 /** What a batch left behind. */
@@ -52,7 +66,7 @@ export class Database extends Handle {
   readonly #network: Dialing | undefined
 
   private constructor(state: DatabaseState, options: DatabaseOptions) {
-    super(state, 'local', options.isWritable ?? false)
+    super(state, 'local', options.isWritable ?? false, options.carriers)
     this.#signers = options.signers ?? []
     this.#network = options.network
   }
@@ -144,13 +158,17 @@ export class Database extends Handle {
   /**
    * Signs the working state as the next signed root. Its bytes are on the disk before anybody sees them; a publish that
    * was killed shows the same bytes again or none. Publishing an unchanged state signs nothing new, unless told to
-   * `renew`.
-   * @throws {CoppiceError} `KEY_FILE_INVALID` without a key; `PUBLISH_REFUSED` where no key at hand may sign, with the reason;
+   * `refresh`. Carriers are asked before, and the root is put on them afterwards: `report.asked` and `report.carriers` say what came of
+   * it. Once it is signed an abort only ends that.
+   * @throws {CoppiceError} `KEY_FILE_INVALID` without a key; `PUBLISH_REFUSED` where no key at hand may sign, or where a
+   *   root of one's own is out there that this one would contradict (`newer`, `different`, `evidence`: see {@link recover});
    *   `USAGE` for a message or an expiry out of bounds; `BLOCK_MISSING`, `STORE_CORRUPT` or `TREE_MALFORMED` where the store is
    *   damaged: such a state is never signed.
    */
-  publish(options: PublishOptions = {}): Promise<PublishReport> {
-    return this.#publishing((publisher) => publisher.publish(options), options.signal)
+  async publish(options: PublishOptions = {}): Promise<PublishReport> {
+    const { signal } = options
+    const report = await this.#publishing((publisher) => publisher.publish(options), options)
+    return await this.#announce(report, signal)
   }
 
   /**
@@ -159,16 +177,43 @@ export class Database extends Handle {
    * @throws as {@link publish}.
    */
   preparePublish(options: PublishOptions = {}): Promise<UnsignedRoot | undefined> {
-    return this.#publishing((publisher) => publisher.prepare(options), options.signal)
+    return this.#publishing((publisher) => publisher.prepare(options), options)
   }
 
   /**
-   * Publishes what was prepared, by the bytes of its signed root. Safe to repeat, as after a kill.
+   * Publishes what was prepared, by the bytes of its signed root, and puts it on carriers with the `envelopes` that came with it. Safe to
+   * repeat, as after a kill.
    * @throws {CoppiceError} `SIGNED_ROOT_INVALID`; `PUBLISH_REFUSED` where another root was published meanwhile, where it is not the one that
    *   was prepared, or its key may not sign it any more; as {@link publish}.
    */
-  completePublish(signedRoot: Uint8Array, options: ReadOptions = {}): Promise<PublishReport> {
-    return this.#publishing((publisher) => publisher.complete(signedRoot, options.signal), options.signal)
+  async completePublish(
+    signedRoot: Uint8Array,
+    { signal, envelopes = [] }: ReadOptions & Pick<PublishOptions, 'envelopes'> = {},
+  ): Promise<PublishReport> {
+    const { state } = this
+    const report = await this.#publishing(
+      async (publisher) => {
+        const root = decodeSignedRoot(signedRoot)
+        const own = root.state === 'newer-format' ? undefined : await checkEnvelopes(state, envelopes, root)
+        const completed = await publisher.complete(signedRoot, signal)
+        if (own !== undefined) await keepAttachments(state, completed.signedRoot, own)
+        return completed
+      },
+      { signal },
+    )
+    return await this.#announce(report, signal)
+  }
+
+  /**
+   * Asks carriers for the newest signed root, as its readers do, and tells those that show an older one.
+   * @throws as `Replica.resolve`.
+   */
+  async resolve(options: ResolveRootOptions = {}): Promise<Resolution> {
+    const { state } = this
+    const signal = options.signal === undefined ? state.closing : AbortSignal.any([options.signal, state.closing])
+    const published = await this.published()
+    const known = { floor: withOwnRoot(await readFloor(state), published), authority: await readAuthority(state) }
+    return await resolveRoot(state, this.carriers, known, { ...options, signal, isKept: false })
   }
 
   /** The root that waits for its signature. */
@@ -189,9 +234,14 @@ export class Database extends Handle {
    * @throws {CoppiceError} `SIGNED_ROOT_INVALID` for what is no chain of this author, `EQUIVOCATION` where another rotation for one of
    *   the epochs is known already: that one stands.
    */
-  async adoptRotations(rotations: Uint8Array, options: ReadOptions = {}): Promise<number> {
+  async adoptRotations(
+    rotations: Uint8Array,
+    options: ReadOptions & Pick<PublishOptions, 'envelopes'> = {},
+  ): Promise<number> {
     return await this.exclusively(async () => {
+      const hops = await checkEnvelopes(this.state, options.envelopes ?? [])
       const { added, conflict } = await adoptRotations(this.state, rotations)
+      if (conflict === undefined && hops !== undefined) await keepHops(this.state, hops)
       if (conflict === undefined) return added
       const { held, other } = conflict
       throw new CoppiceError(
@@ -202,12 +252,57 @@ export class Database extends Handle {
     }, options.signal)
   }
 
-  #publishing<R>(work: (publisher: Publisher) => Promise<R>, signal: AbortSignal | undefined): Promise<R> {
+  #publishing<R>(
+    work: (publisher: Publisher) => Promise<R>,
+    { envelopes = [], signal }: Pick<PublishOptions, 'envelopes' | 'signal'>,
+  ): Promise<R> {
     return this.exclusively(async () => {
-      const result = await work(new Publisher(this.state, this.#signers))
+      const hops = await checkEnvelopes(this.state, envelopes)
+      const carriers = (await this.carriers?.list()) ?? []
+      const result = await work(new Publisher(this.state, this.#signers, carriers))
+      if (hops !== undefined) await keepHops(this.state, hops)
       this.state.notify()
       return result
     }, signal)
+  }
+
+  /** Signed it is, whatever becomes of the carriers: an abort only leaves some of them out. Other work need not wait for it. */
+  async #announce(report: SigningReport, signal: AbortSignal | undefined): Promise<PublishReport> {
+    const { state } = this
+    const carriers = (await this.carriers?.list()) ?? []
+    if (carriers.length === 0) return { ...report, carriers: [] }
+    const until = signal === undefined ? state.closing : AbortSignal.any([signal, state.closing])
+    const announced = await announceRoot(state, carriers, report, until)
+    if (announced.attachments.size > 0 && !state.closing.aborted) {
+      await this.exclusively(() => keepAttachments(state, report.signedRoot, announced.attachments))
+    }
+    return { ...report, carriers: announced.carriers }
+  }
+
+  /**
+   * Goes on from a newer root of one's own, signed elsewhere with this key: after a backup was restored, or on a second machine. Its
+   * state is fetched from peers, verified, and what was changed here since both were one is merged with it; `publish` signs the
+   * result as the next root. Where the two contradict each other, `endFork` publishes that in a new epoch, which readers of both
+   * sides accept; it takes the key that has the authority, or a grant. Safe to repeat, as after a kill.
+   * @throws {CoppiceError} `NO_PEER_LEFT` where nobody answered, or nobody has that state; `PUBLISH_REFUSED` with `details.reason`:
+   *   `different` (a fork, and no `endFork`), `signer` (no key that may end it), `history` (nobody could prove where the two were
+   *   one); `SCHEMA_MISMATCH`, `TREE_MALFORMED`, `FORMAT_NEWER`, `ADDRESS_INVALID`, `STORE_*`.
+   */
+  async recover(options: RecoverOptions = {}): Promise<RecoverReport & Pick<PublishReport, 'carriers'>> {
+    const { closing } = this.state
+    const signal = options.signal === undefined ? closing : AbortSignal.any([options.signal, closing])
+    const report = await this.exclusively(async () => {
+      const hops = await checkEnvelopes(this.state, options.envelopes ?? [])
+      const carriers = (await this.carriers?.list()) ?? []
+      const dialers = await this.dialers([...new Set([...(options.peers ?? []), ...(await this.peers())])])
+      const sources = { carriers, dialers, network: this.#network }
+      const recovered = await recoverState(this.state, this.#signers, sources, { ...options, signal })
+      if (hops !== undefined) await keepHops(this.state, hops)
+      this.state.notify()
+      return recovered
+    }, signal)
+    const carriers = report.signed === undefined ? [] : (await this.#announce(report.signed, signal)).carriers
+    return { ...report, carriers }
   }
 
   /**
@@ -250,9 +345,8 @@ export class Database extends Handle {
     await this.put(METADATA_KEY, encodeDocument(metadata), options)
   }
 
-  /** An author asks nobody by itself. */
-  protected override async dialers(addresses: readonly string[] = []): Promise<PeerDialer[]> {
-    return await dialersOf(this.#network, addresses)
+  protected override async dialers(addresses?: readonly string[]): Promise<PeerDialer[]> {
+    return await dialersOf(this.#network, addresses ?? (await this.peers()))
   }
 
   protected override async release(): Promise<void> {

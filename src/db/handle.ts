@@ -7,10 +7,13 @@ import { parseLink } from '../link.ts'
 import { formatAddress, type SignedRoot } from '../pointer/index.ts'
 import type { KeyRange, ScanOptions, StreamOptions } from '../prolly/index.ts'
 import type { PeerDialer } from '../sync/index.ts'
+import type { CarrierSettings } from '../carriers/settings.ts'
+import { type Carriers, readCarrierSettings, writeCarrierSettings } from './carriers.ts'
 import type { ReadOptions } from './documents/collection-view.ts'
 import type { KeyReader, Row } from './documents/key-reader.ts'
 import { collectGarbage, type GcOptions, type GcReport, REPLICA_KEEP_DEFAULT } from './upkeep/gc.ts'
-import { PUBLISHED } from './meta.ts'
+import { encodePeers, readPeers } from './finding/address-book.ts'
+import { PEERS, PUBLISHED } from './meta.ts'
 import { addPin, type Pin, readPins, removePin } from './upkeep/pins.ts'
 import { repair, type RepairOptions, type RepairReport } from './upkeep/repair.ts'
 import { decodeOwn, type LogEntry, type LogOptions, readLog } from './roots/signed-log.ts'
@@ -23,12 +26,15 @@ import { Turns } from './turns.ts'
 export abstract class Handle implements KeyReader, AsyncDisposable {
   /** What serving and comparing need. */
   readonly state: DatabaseState
+  /** Where its signed roots are left and found; closed with it. */
+  readonly carriers: Carriers | undefined
   readonly #isWritable: boolean
   readonly #origin: Origin
   readonly #turns = new Turns()
 
-  protected constructor(state: DatabaseState, origin: Origin, isWritable: boolean) {
+  protected constructor(state: DatabaseState, origin: Origin, isWritable: boolean, carriers: Carriers | undefined) {
     this.state = state
+    this.carriers = carriers
     this.#origin = origin
     this.#isWritable = isWritable
   }
@@ -85,6 +91,29 @@ export abstract class Handle implements KeyReader, AsyncDisposable {
    */
   verifyLog(options: LogOptions = {}): AsyncIterable<VerifiedEntry> {
     return verifyLog(this.state, options)
+  }
+
+  /** The addresses of peers and mirrors that it asks: a replica for the newest root and its tree, an author before and after it signs. */
+  async peers(options: ReadOptions = {}): Promise<string[]> {
+    options.signal?.throwIfAborted()
+    return await readPeers(this.state.store)
+  }
+
+  /** Replaces the addresses it asks, after work that is under way. @throws {CoppiceError} `ADDRESS_INVALID` for what can be none. */
+  async setPeers(peers: readonly string[], options: ReadOptions = {}): Promise<void> {
+    const meta = new Map([[PEERS, encodePeers(peers)]])
+    await this.exclusively(() => this.state.store.write({ meta }, { durable: true }), options.signal)
+  }
+
+  /** The carriers it uses beside its peers and mirrors, and how many sources a newer root needs. */
+  async carrierSettings(options: ReadOptions = {}): Promise<CarrierSettings> {
+    options.signal?.throwIfAborted()
+    return await readCarrierSettings(this.state.store)
+  }
+
+  /** Uses these from now on. @throws {CoppiceError} `USAGE` for what is out of bounds; `STORE_*`. */
+  async setCarrierSettings(settings: CarrierSettings, options: ReadOptions = {}): Promise<void> {
+    await this.exclusively(() => writeCarrierSettings(this.state.store, settings), options.signal)
   }
 
   /**
@@ -145,6 +174,10 @@ export abstract class Handle implements KeyReader, AsyncDisposable {
     return await this.exclusively(() => removePin(this.state.store, link), options.signal)
   }
 
+  protected get isWritable(): boolean {
+    return this.#isWritable
+  }
+
   /** @throws {CoppiceError} `STORE_READ_ONLY` on a handle that only reads. */
   protected requireWritable(): void {
     if (this.#isWritable) return
@@ -161,6 +194,8 @@ export abstract class Handle implements KeyReader, AsyncDisposable {
   async close(): Promise<void> {
     this.state.beginClose()
     await this.#turns.close()
+    await this.state.keeping.close()
+    await this.carriers?.close()
     await this.release()
     await this.state.store.close()
   }

@@ -17,6 +17,8 @@ export const CHAIN = 'chain'
 export const PREPARED = 'prepared'
 /** What acceptance knows (record.md, 5). */
 export const FLOOR = 'floor'
+/** `highest` where a replica goes on in spite of a fork (record.md, 5); absent: it stops. */
+export const ON_FORK = 'on-fork'
 /** A signed root whose tree breaks a rule, and which. */
 export const INVALID = 'invalid'
 /** Rotations of the authority, oldest first. */
@@ -25,6 +27,14 @@ export const ROTATIONS = 'rotations'
 export const PEERS = 'peers'
 /** Addresses of peers that were of use, with when and how often they failed since, one a line. */
 export const KNOWN_PEERS = 'peers/known'
+/** When peers or carriers last answered, see roots/reach.ts. */
+export const REACH = 'reach'
+/** Carriers beside those peers, as `encodeCarrierSettings` gives them; absent where there are none. */
+export const CARRIERS = 'carriers'
+/** Envelopes by which others put a signed root on its carriers again, see roots/attachments.ts. */
+export const ATTACHMENTS = 'attachments'
+/** Of an author whose key is elsewhere: what leads readers from it to the key that signs, see roots/attachments.ts. */
+export const HOPS = 'hops'
 /** The signed root that was handed on last, see pulling/delivery.ts. */
 export const DELIVERED = 'delivered'
 /** States that are kept from garbage collection: a CID and a note on each line. */

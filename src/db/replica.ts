@@ -4,13 +4,13 @@
  */
 import type { Document } from '../document-model.ts'
 import { CoppiceError } from '../errors.ts'
-import { quoteText } from '../escape.ts'
-import { comparePositions, type Position, type SignedRoot } from '../pointer/index.ts'
+import { comparePositions, type OnFork, type Position, type SignedRoot } from '../pointer/index.ts'
 import type { Store } from '../store/index.ts'
 import type { PeerDialer } from '../sync/index.ts'
+import type { Carriers } from './carriers.ts'
 import { CollectionView, type KeyNames, type ReadOptions } from './documents/collection-view.ts'
 import { type Dialing, dialersOf } from './pulling/dialing.ts'
-import { KNOWN_PEERS_ASKED_MAX, type KnownPeer, readKnownPeers, readPeers } from './finding/address-book.ts'
+import { encodePeers, KNOWN_PEERS_ASKED_MAX, type KnownPeer, readKnownPeers } from './finding/address-book.ts'
 import { type Delivery, nextDelivery } from './pulling/delivery.ts'
 import { follow, type FollowOptions } from './pulling/follow.ts'
 import { Handle } from './handle.ts'
@@ -18,7 +18,10 @@ import { AUTHOR, encodeText, FORKING, NAME, PEERS, ROOT } from './meta.ts'
 import type { PullPlan } from './pulling/plan.ts'
 import { Puller, type PullResult } from './pulling/puller.ts'
 import type { PullOptions } from './pulling/pursuit.ts'
-import { readFloor, type ReplicaStanding, readStanding } from './roots/standing.ts'
+import type { Resolution } from '../carriers/resolution.ts'
+import { type ResolveRootOptions, resolveRoot } from './resolving/resolve-root.ts'
+import { keepOnFork } from './roots/on-fork.ts'
+import { readAuthority, readFloor, type ReplicaStanding, readStanding } from './roots/standing.ts'
 import type { Snapshot } from './snapshot.ts'
 import { DatabaseState, type Surroundings } from './state.ts'
 
@@ -26,6 +29,8 @@ export interface ReplicaOptions extends Surroundings {
   readonly isWritable?: boolean
   /** Closed with the replica. Without, it only reads what it has. */
   readonly network?: Dialing
+  /** Where newer signed roots are found beside its peers. Closed with the replica. */
+  readonly carriers?: Carriers
 }
 
 export interface PullSource {
@@ -37,7 +42,7 @@ export class Replica extends Handle {
   readonly #network: Dialing | undefined
 
   private constructor(state: DatabaseState, options: ReplicaOptions) {
-    super(state, 'pulled', options.isWritable ?? false)
+    super(state, 'pulled', options.isWritable ?? false, options.carriers)
     this.#network = options.network
   }
 
@@ -90,16 +95,13 @@ export class Replica extends Handle {
     return new CollectionView<T, K>(name, () => this.snapshot())
   }
 
-  /** Where the replica stands: what it has, the newest it knows of, how fresh that is. */
-  async standing(options: ReadOptions = {}): Promise<ReplicaStanding> {
+  /**
+   * Where the replica stands: what it has, the newest it knows of, how fresh that is. With `maxAgeSeconds` it is unreachable when
+   * the last answer of a carrier or peer is older; without, when the last try reached nobody.
+   */
+  async standing(options: ReadOptions & { readonly maxAgeSeconds?: number } = {}): Promise<ReplicaStanding> {
     options.signal?.throwIfAborted()
-    return await readStanding(this.state)
-  }
-
-  /** The addresses it asks. */
-  async peers(options: ReadOptions = {}): Promise<string[]> {
-    options.signal?.throwIfAborted()
-    return await readPeers(this.state.store)
+    return await readStanding(this.state, options.maxAgeSeconds)
   }
 
   /** Peers that were found and were of use, which are asked too. The most promising first. */
@@ -108,14 +110,30 @@ export class Replica extends Handle {
     return await readKnownPeers(this.state.store)
   }
 
-  /** Replaces the addresses it asks, after a pull that is under way. @throws {CoppiceError} `ADDRESS_INVALID` for what can be none. */
-  async setPeers(peers: readonly string[], options: ReadOptions = {}): Promise<void> {
-    const meta = new Map([[PEERS, encodePeers(peers)]])
-    await this.exclusively(() => this.state.store.write({ meta }, { durable: true }), options.signal)
+  /**
+   * Asks carriers and peers at once for the newest signed root, and tells those that show an older one. Nothing is fetched. With a
+   * handle that only reads nothing is kept either: the next {@link pull} asks again.
+   * @throws {CoppiceError} `PEER_UNREACHABLE` where none of them answered, `ROOT_NOT_FOUND` where none has a root that can be taken,
+   *   `EQUIVOCATION`, `QUORUM_MISSED`, each with `details.carriers`, what each said; `STORE_*`.
+   * @throws the signal's reason; an AbortError when the handle is closed meanwhile.
+   */
+  async resolve(options: ResolveRootOptions = {}): Promise<Resolution> {
+    const { state, isWritable: isKept } = this
+    const signal = options.signal === undefined ? state.closing : AbortSignal.any([options.signal, state.closing])
+    const work = async (): Promise<Resolution> => {
+      const known = { floor: await readFloor(state), authority: await readAuthority(state) }
+      return await resolveRoot(state, this.carriers, known, { ...options, signal, isKept })
+    }
+    return isKept ? await this.exclusively(work, signal) : await work()
+  }
+
+  /** What it does when its author turns out to have signed contradicting roots. @throws {CoppiceError} `USAGE` for what is no choice. */
+  async setOnFork(choice: OnFork, options: ReadOptions = {}): Promise<void> {
+    await this.exclusively(() => keepOnFork(this.state.store, choice), options.signal)
   }
 
   /**
-   * Goes to the newest signed root that its peers show. Interrupted at any point, the replica still shows its last
+   * Goes to the newest signed root that its peers and carriers show. Interrupted at any point, the replica still shows its last
    * complete state, and the next pull goes on where this one ended.
    * @throws {CoppiceError} `NO_PEER_LEFT` where no peer answered or none could bring it there, `TREE_MALFORMED` (the
    *   author's fault), `EQUIVOCATION`, `STORE_*`. The details name each peer and what became of it.
@@ -142,7 +160,9 @@ export class Replica extends Handle {
     const signal = given === undefined ? closing : AbortSignal.any([given, closing])
     return await this.exclusively(async () => {
       const puller =
-        from === undefined ? new Puller(this.state, await this.dialers(), this.#network) : new Puller(this.state, from)
+        from === undefined
+          ? new Puller(this.state, await this.dialers(), this.#network, this.carriers)
+          : new Puller(this.state, from)
       try {
         return await work(puller, signal)
       } finally {
@@ -162,6 +182,7 @@ export class Replica extends Handle {
       state: this.state,
       dialers: () => this.dialers(),
       network: this.#network,
+      carriers: this.carriers,
       exclusively: <R>(work: () => Promise<R>, signal: AbortSignal) => this.exclusively(work, signal),
     }
     yield* follow(following, options)
@@ -210,13 +231,4 @@ export class Replica extends Handle {
   protected override async release(): Promise<void> {
     await this.#network?.close()
   }
-}
-
-/** One a line. What else an address must be is the network's to say. */
-function encodePeers(peers: readonly string[]): Uint8Array {
-  const broken = peers.find((peer) => peer === '' || /[\p{Cc}\p{Zl}\p{Zp}]/u.test(peer))
-  if (broken !== undefined) {
-    throw new CoppiceError('ADDRESS_INVALID', `peer: expected an address on one line, got ${quoteText(broken)}`)
-  }
-  return encodeText(peers.join('\n'))
 }

@@ -17,6 +17,7 @@ import { type Change, changesBetween } from './changes.ts'
 import { AUTHOR, decodeCount, decodeText, LOG_LENGTH, logName, NAME, readRoot, requireMeta, ROOT } from './meta.ts'
 import { Leases } from './upkeep/leases.ts'
 import { Snapshot } from './snapshot.ts'
+import { Turns } from './turns.ts'
 
 /** How often other processes' writes are looked for: a lookup in shared memory, far below the second within which a new root is announced. */
 export const POLL_INTERVAL_MS = 200
@@ -59,6 +60,8 @@ export class DatabaseState {
   readonly author: Uint8Array
   readonly name: string
   readonly #isWriter: boolean
+  /** Those who change what signed roots are judged by, one after the other: see roots/statements.ts. */
+  readonly keeping: Turns = new Turns()
   readonly #leases = new Leases()
   #shown: Snapshot | undefined
   #waiting = new Set<() => void>()
@@ -84,6 +87,11 @@ export class DatabaseState {
     const author = await requireMeta(store, AUTHOR)
     const name = decodeText(await requireMeta(store, NAME))
     return new DatabaseState(store, options, author, name)
+  }
+
+  /** Whether the handle may write. */
+  get isWriter(): boolean {
+    return this.#isWriter
   }
 
   /** Notes what goes on, for those who look for a fault. */

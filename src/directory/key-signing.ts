@@ -2,9 +2,7 @@
  * Signing what another machine prepared, with a key file. What a key has signed so stands beside its file, in `<file>.signed`, so that no
  * restored backup and no machine that was taken over gets two roots of one place out of it (record.md, 6).
  */
-import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { type FileHandle, open } from 'node:fs/promises'
 import { equalBytes } from '../bytes.ts'
 import { CoppiceError } from '../errors.ts'
 import {
@@ -20,7 +18,8 @@ import {
   type UnsignedRoot,
   withSigned,
 } from '../pointer/index.ts'
-import { syncDirectory, toFileError } from './file-errors.ts'
+import { toFileError } from './file-errors.ts'
+import { replaceFile } from './new-file.ts'
 import { readSignerFile } from './signer-files.ts'
 
 export interface SignOptions {
@@ -57,7 +56,7 @@ export async function signFile(
   if (confirm !== undefined && !(await confirm(unsigned, last))) return undefined
   const signed = await signUnsignedRoot(unsigned, signer, context)
   if (last === undefined || !equalBytes(last.bytes, signed.bytes))
-    await replaceFile(recordPath, encodeSignedRecord(withSigned(record, signed)))
+    await replaceFile(recordPath, encodeSignedRecord(withSigned(record, signed)), 'writing what the key has signed')
   return signed
 }
 
@@ -89,23 +88,4 @@ async function readRecord(path: string): Promise<SignedRecord> {
   } finally {
     await file.close()
   }
-}
-
-/** Written aside, flushed, renamed. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}`)
-  try {
-    const file = await open(temporary, 'wx', 0o600)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temporary, path)
-  } catch (error) {
-    await unlink(temporary).catch(() => {})
-    throw toFileError(error, 'writing what the key has signed', path)
-  }
-  await syncDirectory(dirname(path))
 }

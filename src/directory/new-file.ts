@@ -1,7 +1,7 @@
-/** Files that appear whole or not at all, and never in the place of another one. */
+/** Files that appear whole or not at all: new ones never in the place of another, and those that take the place of their last state. */
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { link, open, unlink } from 'node:fs/promises'
+import { link, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { syncDirectory, toFileError } from './file-errors.ts'
 
@@ -30,4 +30,23 @@ export async function createNewFile(path: string, text: string, mode: number, wh
   }
   await syncDirectory(directory)
   return true
+}
+
+/** For its owner only. Written aside, flushed, renamed. @throws {CoppiceError} `STORE_FULL`, `STORE_READ_ONLY`, `STORE_IO`. */
+export async function replaceFile(path: string, content: string | Uint8Array, action: string): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(8).toString('hex')}`)
+  try {
+    const file = await open(temporary, 'wx', 0o600)
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await unlink(temporary).catch(() => {})
+    throw toFileError(error, action, path)
+  }
+  await syncDirectory(dirname(path))
 }

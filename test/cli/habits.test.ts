@@ -5,13 +5,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
-import { setTimeout as delay } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { adviceWhenInterrupted } from '../../src/cli/advice.ts'
-import { LmdbEnv } from '../../src/store/lmdb-env.ts'
 import { coppice, fail, start, succeed, succeedJson } from '../support/command-line.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
+import { lockedByAnother } from '../support/writer-lock.ts'
 
 const test = suite('cli/habits')
 
@@ -38,7 +37,7 @@ test('every command has help with examples', async () => {
   const overview = await succeed(['--help'])
   const names = [...overview.matchAll(/^ {2}([a-z]+) (?:\[|<)/gm)].map(([, name]) => name ?? '')
   const known =
-    'init import put get scan del publish serve clone pull follow fork merge status log diff restore prove verify stats inspect export gc pin unpin help'
+    'init import put get scan del publish serve clone pull follow fork merge status resolve log diff restore recover prove verify evidence stats inspect export gc pin unpin help'
   assert.is(names.join(' '), known)
   for (const name of ['import', 'diff']) {
     const help = await succeed([name, '--help'])
@@ -146,20 +145,6 @@ test('what is said of an interrupt fits the command', () => {
   for (const command of ['put', 'import', 'merge']) assert.match(adviceWhenInterrupted(command, [command]) ?? '', 'coppice gc') // prettier-ignore
   for (const command of ['verify', 'scan', 'export', 'follow']) assert.is(adviceWhenInterrupted(command, [command]), undefined) // prettier-ignore
 })
-
-/** Waits for the record of a writer, without taking the lock, which the writer would then be refused. */
-async function lockedByAnother(path: string): Promise<void> {
-  const env = await LmdbEnv.open(path, false)
-  try {
-    for (;;) {
-      env.refresh()
-      if (env.meta.getBinary(Buffer.from('.writer')) !== undefined) return
-      await delay(20)
-    }
-  } finally {
-    await env.close()
-  }
-}
 
 test('a stack is for those who debug', () =>
   inDirectory(async (cwd) => {

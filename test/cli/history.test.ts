@@ -12,7 +12,7 @@ import { inDirectory } from '../support/temporary-directory.ts'
 const test = suite('cli/history')
 
 const STATUS_KEYS =
-  'kind name author address root entries bytes levels sequence published unpublished unpublishedMerges newest freshness prepared canPublish problems forkedFrom peers knownPeers collections metadata'
+  'kind name author address root entries bytes levels sequence published unpublished unpublishedMerges newest freshness state reasons reachedAt prepared canPublish problems forks onFork forkedFrom peers knownPeers collections metadata'
 
 /** Two published states and one change on top; gives the three roots. */
 async function prepare(cwd: string): Promise<[string, string, string]> {
@@ -70,9 +70,9 @@ test('publish, status, log, and reading earlier states', () =>
     assert.is((await succeedJson(['publish', 'db', '-m', 'x'], { cwd }))['isNew'], false)
     assert.match(
       await succeed(['publish', 'db', '-m', 'x'], { cwd }),
-      /nothing was signed, and --message not used; --renew/,
+      /nothing was signed, and --message not used; --refresh/,
     )
-    const renewed = await succeedJson(['publish', 'db', '--renew', '--expires', '1d'], { cwd })
+    const renewed = await succeedJson(['publish', 'db', '--refresh', '--expires', '1d'], { cwd })
     assert.equal([renewed['isNew'], renewed['sequence'], renewed['root']], [true, 4, third])
     assert.is((renewed['expires'] as number) - (renewed['issued'] as number), 86_400)
     // Back to the first state, published with an empty message and no promise after one.

@@ -56,7 +56,10 @@ test('the whole way: a grant, roots of the signer, the authority takes over, a r
     const granting = ['key', 'grant', 'offline/author.key', address, signer]
     const told = await succeed([...granting, 'cities.grant', '--epoch', '0', '--expires', '90d'], on)
     assert.match(told, `granted epoch 0 from @1 on to ${signer}, until `)
-    assert.match(readFileSync(join(cwd, 'cities.grant'), 'utf8'), /^coppice-grant\/1 u[\w-]+\n$/)
+    assert.match(
+      readFileSync(join(cwd, 'cities.grant'), 'utf8'),
+      /^coppice-grant\/1 u[\w-]+\ncoppice-envelopes\/1 u[\w-]+\n$/,
+    )
     await succeed(['publish', 'online', '--grant', 'cities.grant', '-m', 'first', '--expires', '365d'], on)
     const status = await succeedJson(['status', 'online'], on)
     assert.equal([status['sequence'], status['canPublish']], [1, true])
@@ -147,7 +150,7 @@ test('a machine that has only pipes, and one that says no', () =>
     const unsigned = await succeed(['publish', 'online', '--unsigned', '-'], on)
     assert.match(unsigned, /^coppice-unsigned-root\/1 u[\w-]+\n$/)
     const signed = await succeed([...SIGN, '-', '-', '--yes'], { cwd, input: unsigned })
-    assert.match(signed, /^coppice-signed-root\/1 u[\w-]+\n$/)
+    assert.match(signed, /^coppice-signed-root\/1 u[\w-]+\ncoppice-envelopes\/1 u[\w-]+\n$/)
     assert.match(await succeed(['publish', 'online', '--signed', '-'], { cwd, input: signed }), 'published @1')
     const nothing = await coppice(['publish', 'online', '--unsigned', '-'], on)
     assert.equal([nothing.status, nothing.stdout], [0, ''])
@@ -271,8 +274,8 @@ test('a key moves to another machine under a passphrase', () =>
     const made = await succeedJson(['key', 'export', 'offline/author.key', 'key.age'], { cwd, env })
     assert.equal([made['publicKey'], statSync(join(cwd, 'key.age')).mode & 0o777], [on.author, 0o600])
     const importing = ['key', 'import', 'key.age', 'copy.key', '--passphrase-fd', '0']
-    await fail('KEY_FILE_INVALID', importing, { cwd, input: 'wrong\n' })
-    assert.match(await succeed(importing, { cwd, input: 'correct horse\n' }), on.author)
+    await fail('KEY_FILE_INVALID', importing, { cwd, input: 'wrong\n', ownProcess: true })
+    assert.match(await succeed(importing, { cwd, input: 'correct horse\n', ownProcess: true }), on.author)
     assert.is(readFileSync(join(cwd, 'copy.key'), 'utf8'), readFileSync(join(cwd, 'offline/author.key'), 'utf8'))
     renameSync(join(cwd, 'key.age'), join(cwd, 'online/author.key'))
     assert.match(await fail('KEY_FILE_INVALID', ['publish', 'online'], on), 'coppice key import')
@@ -302,6 +305,7 @@ test('no command shows any of a secret, whatever it is asked', () =>
     for (const args of calls) {
       const { stdout, stderr } = await coppice(args, {
         cwd,
+        ownProcess: true,
         env: { DEBUG: 'coppice:*', COPPICE_PASSPHRASE: secrets[0] ?? '' },
       })
       for (const secret of secrets)

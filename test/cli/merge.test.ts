@@ -4,25 +4,10 @@ import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { coppice, fail, jsonLines, start, succeed, succeedJson } from '../support/command-line.ts'
+import { CITIES, prepare, put, rootOf } from '../support/cities.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
 
 const test = suite('cli/merge')
-
-const CITIES = `{"id":1,"name":"Amsterdam","size":1}\n{"id":2,"name":"Paris","size":2}\n{"id":3,"name":"Berlin","size":3}\n`
-
-async function prepare(cwd: string): Promise<void> {
-  await succeed(['init', 'up', '--name', 'cities'], { cwd })
-  await succeed(['import', 'up', '-', '--collection', 'cities', '--key', 'id'], { cwd, input: CITIES })
-  await succeed(['publish', 'up', '-m', 'first'], { cwd })
-}
-
-async function put(cwd: string, dir: string, ...documents: object[]): Promise<void> {
-  for (const each of documents) await succeed(['put', dir, 'cities', JSON.stringify(each)], { cwd })
-}
-
-async function rootOf(cwd: string, dir: string): Promise<unknown> {
-  return (await succeedJson(['status', dir], { cwd }))['root']
-}
 
 test('fork a directory, change both, merge there and back', () =>
   inDirectory(async (cwd) => {

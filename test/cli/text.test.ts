@@ -130,6 +130,10 @@ test('advice where it applies', () => {
   assert.match(advice('NO_PEER_LEFT', 'pull', { peers: [] }), '--peer')
   assert.match(advice('NO_PEER_LEFT', 'clone', { peers: [{ outcome: 'incomplete' }] }), 'another peer completes it')
   assert.is(advice('NO_PEER_LEFT', 'follow', { peers: [] }), '')
+  assert.match(advice('ROOT_NOT_FOUND', 'resolve', {}), 'nothing is published yet')
+  assert.is(advice('ROOT_NOT_FOUND', 'get', {}), '')
+  assert.match(advice('QUORUM_MISSED', 'resolve', {}), 'carriers add')
+  assert.match(advice('EQUIVOCATION', 'resolve', {}), 'coppice evidence')
   assert.match(advice('STORE_LOCKED', 'pull'), 'a running coppice follow, which pulls by itself')
 })
 

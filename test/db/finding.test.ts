@@ -1,5 +1,5 @@
 /** Peers that nobody named: found by discovery, named by other peers, remembered from before. */
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Database } from '../../src/db/index.ts'
@@ -8,10 +8,13 @@ import type { Channel, ChannelHandler } from '../../src/sync/index.ts'
 import { decodeRequest, type Request } from '../../src/sync/wire/index.ts'
 import { createDatabase, outcomesOf, thrownBy, utf8 } from '../support/database-lab.ts'
 import { address, FindingNetwork, gated, openReplica, type Peers, serving } from '../support/finding-lab.ts'
+import { until } from '../support/until.ts'
+import { passing } from '../support/passing-channel.ts'
 
 const test = suite('db/finding')
 
 const AUTHOR = address(1)
+const ENOUGH = new Error('enough')
 
 async function published(): Promise<Database> {
   const database = await createDatabase()
@@ -61,17 +64,26 @@ test('a pull that waits for discovery ends with its signal', async () => {
   const database = await published()
   const network = new FindingNetwork(new Map(), 'replica', { discovered: [address(7)] })
   const replica = await openReplica(database, network, [])
-  const error = await thrownBy(replica.pull({ signal: AbortSignal.timeout(100) }))
-  assert.is((error as Error).name, 'TimeoutError')
+  const over = new AbortController()
+  const pull = thrownBy(replica.pull({ signal: over.signal }))
+  await until(() => network.dialled.length > 0)
+  over.abort(ENOUGH)
+  assert.is(await pull, ENOUGH)
   assert.equal(network.dialled, [address(7)])
 })
 
-/** How the channel ended, by whoever opened it. Requests that are `swallowed` do not get through. */
-function watched(
-  handler: ChannelHandler,
-  swallowed?: Request['type'],
-): { handler: ChannelHandler; ended: Promise<string> } {
+interface Watched {
+  readonly handler: ChannelHandler
+  /** Resolves when the first frame is with the other side. */
+  readonly answered: Promise<void>
+  /** How the channel ended, by whoever opened it. */
+  readonly ended: Promise<string>
+}
+
+/** Requests that are `swallowed` do not get through. */
+function watched(handler: ChannelHandler, swallowed?: Request['type']): Watched {
   const ended = Promise.withResolvers<string>()
+  const answered = Promise.withResolvers<void>()
   const receive = async (channel: Channel): Promise<Uint8Array | undefined> => {
     for (let isHello = swallowed === undefined; ; isHello = false) {
       const frame = await channel.receive()
@@ -81,20 +93,17 @@ function watched(
   }
   return {
     ended: ended.promise,
+    answered: answered.promise,
     handler: async (channel) => {
-      await handler({
-        peer: channel.peer,
-        send: (frame) => channel.send(frame),
-        receive: () => receive(channel),
-        close: () => channel.close(),
-        abort: (reason) => channel.abort(reason),
-        get bytesReceived() {
-          return channel.bytesReceived
-        },
-        get bytesSent() {
-          return channel.bytesSent
-        },
-      })
+      await handler(
+        passing(channel, {
+          send: async (frame) => {
+            await channel.send(frame)
+            answered.resolve()
+          },
+          receive: () => receive(channel),
+        }),
+      )
       ended.resolve('cut')
     },
   }
@@ -110,10 +119,15 @@ function isRequest(frame: Uint8Array, type: Request['type'] | undefined): boolea
 
 test('whoever gives up while discovery is waited for leaves no session behind', async () => {
   const database = await published()
-  const { handler, ended } = watched(serving(database))
+  const { handler, answered, ended } = watched(serving(database))
   const network = new FindingNetwork(new Map([[AUTHOR, handler]]), 'replica', { discovered: [] })
   const replica = await openReplica(database, network, [AUTHOR])
-  assert.is(((await thrownBy(replica.pull({ signal: AbortSignal.timeout(200) }))) as Error).name, 'TimeoutError')
+  const over = new AbortController()
+  const pull = thrownBy(replica.pull({ signal: over.signal }))
+  await answered
+  for (let turn = 0; turn < 10; turn++) await setImmediate()
+  over.abort(ENOUGH)
+  assert.is(await pull, ENOUGH)
   assert.is(await ended, 'closed')
 })
 
@@ -138,11 +152,7 @@ test('who clones at the same time is named by the author, and does its share', a
   await first.pull()
   const served = Promise.withResolvers<void>()
   peers.set(AUTHOR, gated(author, served.promise))
-  const other = serving(first)
-  peers.set(address(2), async (channel) => {
-    setTimeout(served.resolve, 2_000)
-    await other(channel)
-  })
+  peers.set(address(2), gated(serving(first), Promise.resolve(), served.resolve))
   const network = new FindingNetwork(peers, 'second')
   const replica = await openReplica(database, network, [AUTHOR])
   const { report } = await replica.pull()
@@ -176,11 +186,11 @@ test('a follower learns of others while it waits, and of roots from them', async
   const following = (async () => {
     for await (const { to } of follower.follow({ signal: over.signal })) seen.push(to.payload.sequence)
   })()
-  for (let i = 0; i < 100 && seen.length < 1; i++) await sleep(20)
+  await until(() => seen.length > 0)
   const second = await openReplica(database, new FindingNetwork(peers, 'second', { servedAt: [address(2)] }), [AUTHOR])
   await second.pull()
   peers.set(address(2), serving(second))
-  for (let i = 0; i < 400 && !network.dialled.includes(address(2)); i++) await sleep(20)
+  await until(() => network.dialled.includes(address(2)))
   assert.equal(network.dialled, [AUTHOR, address(2)])
   over.abort()
   await following

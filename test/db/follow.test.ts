@@ -7,6 +7,7 @@ import type { Channel, PeerDialer } from '../../src/sync/index.ts'
 import { collect, createDatabase, DatabaseLab, failureOf, text, utf8 } from '../support/database-lab.ts'
 import { RogueAuthor } from '../support/rogue-author.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
+import { passing } from '../support/passing-channel.ts'
 
 const test = suite('db/follow')
 
@@ -194,23 +195,13 @@ test('a root from the future, shown again and again, does not keep it busy', asy
 })
 
 function countingFrames(channel: Channel, onFrame: () => void): Channel {
-  return {
-    peer: channel.peer,
-    send: (frame) => channel.send(frame),
+  return passing(channel, {
     receive: async () => {
       const frame = await channel.receive()
       onFrame()
       return frame
     },
-    close: () => channel.close(),
-    abort: (reason) => channel.abort(reason),
-    get bytesReceived() {
-      return channel.bytesReceived
-    },
-    get bytesSent() {
-      return channel.bytesSent
-    },
-  }
+  })
 }
 
 test('aborted at any moment of its life it ends without an error', async () => {

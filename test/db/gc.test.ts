@@ -150,7 +150,7 @@ test('states that are equal count once, and a repeated one is not lost with its 
   const db = await createDatabase({ store })
   await db.batch((tx) => tx.apply(rows(1, 0, 500)))
   await db.publish()
-  for (let i = 0; i < 3; i++) await db.publish({ renew: true })
+  for (let i = 0; i < 3; i++) await db.publish({ refresh: true })
   await db.put(key(3), utf8('other'))
   await db.publish()
   await db.batch((tx) => tx.apply(rows(1, 0, 500)))

@@ -116,7 +116,7 @@ test('the authority takes an epoch back: the signer is revoked, at publishing an
   await lab.change(online)
   await online.publish({ grant: await grantOf({ epoch: 0 }) })
   const stolen = await lab.open(first)
-  await refused(home.publish({ renew: true }), 'signer')
+  await refused(home.publish({ refresh: true }), 'signer')
   // Of the same state: taking over needs no change.
   const { signedRoot } = await home.publish({ newEpoch: true })
   assert.equal([signedRoot.payload.epoch, signedRoot.payload.sequence, signedRoot.grant], [1, 2, null])
@@ -194,11 +194,9 @@ test('a rotation: the old authority is refused from its epoch on, the new one go
   const network = new DatabaseLab(lab.clock)
   network.serve('author', granted)
   const replica = await network.replica(granted, ['author'])
-  const unknowing = await failureOf(lab.clock.run(replica.pull()))
-  assert.match(unknowing.message, /signature of the authority of epoch 3/)
-  assert.is((await adoptRotations(replica.state, rotations)).added, 1)
   await lab.clock.run(replica.pull())
   assert.equal((await replica.published())?.bytes, third.bytes)
+  assert.is((await adoptRotations(replica.state, rotations)).added, 0, 'the author said it')
 })
 
 test('a rotation that takes over an epoch that had begun: its roots stay the past, and the next epoch goes on', async () => {
@@ -246,7 +244,7 @@ test('a second rotation for an epoch is set apart, what is no chain refused, and
   const signed = encodeSignedRoot(unsigned.next.payloadBytes, [{ key: author.publicKey, signature }])
   assert.is((await home.completePublish(signed)).isNew, true)
   // One of the epoch that was rotated away does not.
-  const later = await (await lab.open()).preparePublish({ renew: true, grant: await grantOf({ epoch: 3 }, second) })
+  const later = await (await lab.open()).preparePublish({ refresh: true, grant: await grantOf({ epoch: 3 }, second) })
   if (later === undefined) throw new Error('expected something to sign')
   const again = encodeRotations(await rotationsOf(3, author, await home.authority(), second))
   await home.adoptRotations(again)

@@ -43,7 +43,7 @@ class HistoryStore extends MemoryStore {
 }
 
 async function publishMany(db: Database, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await db.publish({ renew: true })
+  for (let i = 0; i < count; i++) await db.publish({ refresh: true })
 }
 
 async function rootsOf(handle: Database | Replica): Promise<SignedRoot[]> {
@@ -151,7 +151,7 @@ test('killed between any two writes, it is whole again after the next publish', 
     await publishMany(db, 7)
     await store.lose(() => true)
     store.writesLeft = writes
-    const failure = await db.publish({ renew: true }).catch((error: unknown) => error)
+    const failure = await db.publish({ refresh: true }).catch((error: unknown) => error)
     store.writesLeft = Number.POSITIVE_INFINITY
     const again = await openDatabase(store)
     await publishMany(again, 1)
@@ -167,7 +167,7 @@ test('an aborted rebuild signs nothing', async () => {
   await store.lose(() => true)
   const reason = new Error('enough')
   const signal = AbortSignal.abort(reason)
-  assert.is(await thrownBy(db.publish({ renew: true, signal })), reason)
+  assert.is(await thrownBy(db.publish({ refresh: true, signal })), reason)
   assert.is((await rootsOf(db)).length, 3)
 })
 

@@ -5,6 +5,7 @@ import { CoppiceError } from '../../src/errors.ts'
 import type { Channel } from '../../src/sync/index.ts'
 import { DatabaseLab, thrownBy, utf8, WatchedStore } from '../support/database-lab.ts'
 import { blockKeysOf, publishedLarge } from '../support/large-database.ts'
+import { passing } from '../support/passing-channel.ts'
 
 const test = suite('db/interrupted-pull')
 
@@ -38,19 +39,9 @@ function cutAfter(channel: Channel, frames: number): Channel {
     channel.abort(new Error('cut'))
     return Promise.reject(new CoppiceError('PEER_UNREACHABLE', 'cut'))
   }
-  return {
-    peer: channel.peer,
+  return passing(channel, {
     send,
-    receive: () => channel.receive(),
-    close: () => channel.close(),
-    abort: (reason) => channel.abort(reason),
-    get bytesReceived() {
-      return channel.bytesReceived
-    },
-    get bytesSent() {
-      return channel.bytesSent
-    },
-  }
+  })
 }
 
 test('the disk fails at any write: the old state stands, and the next pull succeeds', async () => {

@@ -65,7 +65,7 @@ test('prepared, signed elsewhere, published: with the state of then, whatever ca
   assert.equal((await db.completePublish(second.bytes)).signedRoot.payload.previous, signed.link)
   assert.equal(await checkMeta(db.state), [])
   assert.is(await db.preparePublish(), undefined, 'nothing new to sign')
-  assert.is((await prepare(db, { renew: true })).next.payload.sequence, 3)
+  assert.is((await prepare(db, { refresh: true })).next.payload.sequence, 3)
 })
 
 test('what is prepared is not served, not even a part of it, and gc keeps all of it', async () => {
@@ -131,11 +131,11 @@ test('while one waits nobody else signs, unless it is said to be replaced', asyn
   assert.is(await db.prepared(), undefined)
   await refused('stale', db.completePublish((await sign(another)).bytes))
   // An hour later the promise would be over.
-  const renewed = await prepare(db, { ...options, renew: true })
+  const renewed = await prepare(db, { ...options, refresh: true })
   await clock.run(clock.sleep(3600_000))
-  await refused('prepared', db.preparePublish({ ...options, renew: true }))
+  await refused('prepared', db.preparePublish({ ...options, refresh: true }))
   assert.equal(
-    (await prepare(db, { ...options, renew: true, replacePrepared: true })).next.payload.issued >
+    (await prepare(db, { ...options, refresh: true, replacePrepared: true })).next.payload.issued >
       renewed.next.payload.issued,
     true,
   )
@@ -172,7 +172,7 @@ test('what follows another last root than the one there is now is stale, whateve
     await db.publish()
   }
   const options = { signers: [], clock: new VirtualClock(NOW * 1000) }
-  const unsigned = await prepare(await openDatabase(one, options), { renew: true })
+  const unsigned = await prepare(await openDatabase(one, options), { refresh: true })
   await other.write({ meta: new Map([['prepared', unsigned.bytes]]) })
   await refused('stale', (await openDatabase(other, options)).completePublish((await sign(unsigned)).bytes))
 })

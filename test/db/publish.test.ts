@@ -45,7 +45,7 @@ test('an unchanged state has the same signed root, unless it is to be renewed', 
   const again = await db.publish({ message: 'another', expiresInSeconds: 600 })
   assert.equal([again.isNew, again.signedRoot.bytes], [false, first.signedRoot.bytes])
   assert.is(store.writes, writes)
-  const renewed = await db.publish({ renew: true, expiresInSeconds: 600 })
+  const renewed = await db.publish({ refresh: true, expiresInSeconds: 600 })
   assert.is(renewed.isNew, true)
   assert.is(renewed.signedRoot.payload.sequence, 2)
   assert.equal(renewed.signedRoot.payload.root, first.signedRoot.payload.root)

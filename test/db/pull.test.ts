@@ -195,7 +195,7 @@ async function garbledRoot(channel: Channel): Promise<void> {
   const { encodeMessage } = await import('../../src/sync/wire/index.ts')
   await channel.receive()
   const signedRoot = new Uint8Array(200).fill(0x82)
-  await channel.send(encodeMessage({ type: 'welcome', version: 1, status: 'newest', signedRoot }))
+  await channel.send(encodeMessage({ type: 'welcome', version: 1, status: 'newest', signedRoot, statements: null }))
   await channel.receive()
 }
 
@@ -261,7 +261,7 @@ test('a renewed promise moves the floor and no block', async () => {
   await clock.run(replica.pull())
   await clock.run(clock.sleep(61_000))
   assert.is((await replica.standing()).freshness, 'expired')
-  await db.publish({ renew: true, expiresInSeconds: 60 })
+  await db.publish({ refresh: true, expiresInSeconds: 60 })
   const result: PullResult = await clock.run(replica.pull())
   assert.equal([result.changed, result.report.blocksReceived, result.freshness], [true, 0, 'fresh'])
   assert.equal(await collect(result.changes()), [])

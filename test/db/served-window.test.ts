@@ -85,6 +85,22 @@ test('the newest, and as many before it as the window has, whoever publishes', a
   scene.over.abort()
 })
 
+test('a lease that failed is taken with the next look', async () => {
+  const scene = await Scene.make()
+  const options = scene.provide()
+  await scene.publish()
+  const { store } = scene
+  let failures = 0
+  const lease = store.lease.bind(store)
+  store.lease = (root) => (++failures === 1 ? Promise.reject(new Error('the disk is gone')) : lease(root))
+  const failed = await Promise.resolve(options.newest()).catch((error: unknown) => String(error))
+  assert.is(failed, 'Error: the disk is gone')
+  assert.equal(await scene.leased(), [])
+  assert.is((await options.newest())?.id.sequence, 1)
+  assert.equal(await scene.leased(), [1])
+  scene.over.abort()
+})
+
 test('what was superseded for longer than the window is served no more, and its lease is given back, though nobody asks', async () => {
   const scene = await Scene.make()
   const options = scene.provide()
@@ -147,7 +163,7 @@ test('a tree that is published again, or renewed, is the newest again', async ()
     await scene.publish(value)
     await options.newest()
   }
-  await scene.db.publish({ renew: true })
+  await scene.db.publish({ refresh: true })
   await scene.clock.run(scene.clock.sleep(2 * HOUR_MS))
   assert.equal(await scene.served(options), [1, 3])
   scene.over.abort()

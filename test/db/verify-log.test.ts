@@ -10,7 +10,7 @@ import { collect, createDatabase, DatabaseLab, signerOf, utf8 } from '../support
 const test = suite('db/verify-log')
 
 async function publishMany(db: Database, count: number): Promise<void> {
-  for (let i = 0; i < count; i++) await db.publish({ renew: true })
+  for (let i = 0; i < count; i++) await db.publish({ refresh: true })
 }
 
 /** "@7 linked consistent", and what is wrong behind it. */

@@ -16,6 +16,7 @@ import { failure } from '../conformance/store.ts'
 import { inDirectory, scope } from '../support/temporary-directory.ts'
 import { startWriter } from '../store/processes/child.ts'
 import { HEX_KEY, newKey } from './processes/creator.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('directory/directory')
 
@@ -175,9 +176,12 @@ test('a creation killed at any point can be run again, and its keys are whole or
     let unfinished = 0
     for (let kill = 0; kill < 16; kill++) {
       const path = join(parent, `db${kill}`)
-      const child = spawn(process.execPath, [script, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+      // One waits in the middle for its end; for the others it comes at any point.
+      const args = kill === 0 ? [script, path, 'stay'] : [script, path]
+      const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] })
       const exited = once(child, 'close')
       await once(child.stdout, 'data')
+      if (kill === 0) await until(() => existsSync(join(path, 'author.key')))
       await sleep(kill * 2.5)
       child.kill('SIGKILL')
       await exited

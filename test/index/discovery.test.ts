@@ -1,10 +1,11 @@
 /** Databases in directories, found over real nodes: by a DHT, by peers that name peers; and one node for following and serving. */
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Database, Replica, serve } from '../../src/index.ts'
+import { createNode, type NetworkNode } from '../../src/net/index.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
+import { until } from '../support/until.ts'
 
 const test = suite('index/discovery')
 
@@ -17,12 +18,9 @@ async function create(path: string, name = 'cities'): Promise<Db> {
   return database
 }
 
-async function until(what: string, test: () => boolean | Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 400; i++) {
-    if (await test()) return
-    await sleep(25)
-  }
-  assert.unreachable(what)
+async function isProvided(asker: NetworkNode, database: Db): Promise<boolean> {
+  for await (const _ of asker.discovery.find(database, AbortSignal.timeout(5_000))) return true
+  return false
 }
 
 test('an address without peers is enough where both know one node of a DHT', async () => {
@@ -32,7 +30,9 @@ test('an address without peers is enough where both know one node of a DHT', asy
     // The first node of the DHT serves something else.
     const first = await serve(other, { dht: [] })
     const server = await serve(database, { dht: first.addresses })
-    await sleep(2_500)
+    const asker = await createNode({ peerKey: new Uint8Array(32).fill(9), dht: first.addresses })
+    await until(() => isProvided(asker, database))
+    await asker.stop()
     const copy = join(directory, 'copy')
     const replica = await Replica.clone(database.address, copy, { dht: first.addresses })
     assert.is((await replica.published())?.payload.sequence, 1)
@@ -66,13 +66,16 @@ test('who follows and serves has one node, which others are told of', async () =
       for await (const { to } of replica.follow({ signal: over.signal })) note(to.payload.sequence)
     }
     const following = [follow(first, (sequence) => void seen.push(sequence)), follow(second, () => {})]
-    await until('the second is told of the first', () => server.peers().length > 0)
-    await until('its questions go over the node that serves', () => author.peers().includes(server.peerId))
+    // The second is told of the first.
+    await until(() => server.peers().length > 0)
+    // Its questions go over the node that serves.
+    await until(() => author.peers().includes(server.peerId))
     await server.close()
-    await until('that node is gone', () => !author.peers().includes(server.peerId))
+    await until(() => !author.peers().includes(server.peerId))
     await database.put(Uint8Array.of(200), Uint8Array.of(1))
     await database.publish()
-    await until('it goes on without serving', () => seen.at(-1) === 2)
+    // It goes on without serving.
+    await until(() => seen.at(-1) === 2)
     over.abort()
     await Promise.all(following)
     for (const each of [first, second, author, database]) await each.close()

@@ -46,13 +46,13 @@ test('a signer of one’s own: its database, and no key file anywhere', () =>
     await db.close()
     assert.not.ok((await readdir(path)).some((name) => name.endsWith('.key')))
     const without = use(await Database.open(path))
-    assert.is((await failureOf(without.publish({ renew: true }))).code, 'KEY_FILE_INVALID')
+    assert.is((await failureOf(without.publish({ refresh: true }))).code, 'KEY_FILE_INVALID')
     await without.close()
     const other = use(await Database.open(path, { signer: tokenSigner() }))
-    assert.is((await failureOf(other.publish({ renew: true }))).code, 'PUBLISH_REFUSED')
+    assert.is((await failureOf(other.publish({ refresh: true }))).code, 'PUBLISH_REFUSED')
     await other.close()
     const again = use(await Database.open(path, { signer }))
-    assert.is((await again.publish({ renew: true })).signedRoot.payload.sequence, 2)
+    assert.is((await again.publish({ refresh: true })).signedRoot.payload.sequence, 2)
   }))
 
 test('a database of an author whose key is nowhere here, and a key that no signature counts under', () =>
@@ -81,7 +81,7 @@ test('a database of an author whose key is nowhere here, and a key that no signa
     await granted.close()
     await copyFile(join(directory, 'author.key'), join(directory, 'db/author.key'))
     const both = use(await Database.open(join(directory, 'db')))
-    assert.equal((await both.publish({ renew: true })).signedRoot.key, online.publicKey, 'the epoch has its signer')
+    assert.equal((await both.publish({ refresh: true })).signedRoot.key, online.publicKey, 'the epoch has its signer')
     assert.equal((await both.publish({ newEpoch: true })).signedRoot.key, signer.publicKey)
   }))
 
@@ -122,7 +122,7 @@ test(`killed ${2 * KILLS} times between preparing and completing: each root once
       const db = await openChecked(path, use, told)
       const prepared = await db.prepared()
       if (last !== undefined) assert.ok(prepared !== undefined, 'what was told is there')
-      const unsigned = prepared ?? (await db.preparePublish({ renew: true }))
+      const unsigned = prepared ?? (await db.preparePublish({ refresh: true }))
       if (unsigned === undefined) throw new Error('expected something to sign')
       await db.close()
       // Another process signs what the last one told, or what it had not told yet.

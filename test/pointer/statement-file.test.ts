@@ -4,6 +4,7 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { isCoppiceError } from '../../src/errors.ts'
 import {
+  decodeStatementEnvelopes,
   decodeStatementFile,
   encodeKeyFile,
   encodeStatementFile,
@@ -16,7 +17,7 @@ import { throwsCode } from '../support/throws.ts'
 
 const test = suite('pointer/statement-file')
 
-const KINDS: readonly StatementKind[] = ['grant', 'rotations', 'unsigned-root', 'signed-root']
+const KINDS: readonly StatementKind[] = ['grant', 'rotations', 'unsigned-root', 'signed-root', 'evidence']
 
 test('bytes come back, whatever they are, and each has one text', async () => {
   const property = fc.property(fc.constantFrom(...KINDS), fc.uint8Array({ maxLength: 256 }), (kind, bytes) => {
@@ -29,6 +30,35 @@ test('bytes come back, whatever they are, and each has one text', async () => {
       if (other !== kind) throwsCode(() => decodeStatementFile(other, text), 'INPUT_SYNTAX', /one of kind/)
   })
   await assertProperty(property, 50)
+})
+
+test('envelopes come back behind what may have them, within bounds, and nothing else may stand there', async () => {
+  const some = fc.array(fc.uint8Array({ maxLength: 64 }), { maxLength: 8 })
+  const kinds = fc.constantFrom<StatementKind>('grant', 'rotations', 'signed-root')
+  const property = fc.property(kinds, fc.uint8Array({ maxLength: 64 }), some, (kind, bytes, envelopes) => {
+    const text = encodeStatementFile(kind, bytes, envelopes)
+    assert.equal([decodeStatementFile(kind, text), decodeStatementEnvelopes(text)], [bytes, envelopes])
+    for (const bad of [
+      `${text}\n\n`,
+      `${text}x`,
+      text + encodeStatementFile('grant', bytes),
+      text.replace('\n', ' '),
+    ]) {
+      throwsCode(() => decodeStatementFile(kind, bad), 'INPUT_SYNTAX')
+    }
+  })
+  await assertProperty(property, 50)
+  const many = Array.from({ length: 65 }, () => new Uint8Array(1))
+  throwsCode(() => encodeStatementFile('grant', new Uint8Array(1), many), 'USAGE')
+  const line = encodeStatementFile('envelopes', new Uint8Array(1))
+  const longer = encodeStatementFile('grant', new Uint8Array(1)) + line.repeat(65)
+  throwsCode(() => decodeStatementFile('grant', longer), 'INPUT_SYNTAX')
+  const large = encodeStatementFile('grant', new Uint8Array(1), [new Uint8Array(41 * 1024 + 1)])
+  throwsCode(() => decodeStatementFile('grant', large), 'INPUT_SYNTAX')
+  throwsCode(
+    () => decodeStatementFile('unsigned-root', encodeStatementFile('unsigned-root', many[0] as Uint8Array) + line),
+    'INPUT_SYNTAX',
+  )
 })
 
 test('any other text of the same bytes is refused', () => {
@@ -64,6 +94,7 @@ test('more bytes than the kind can have', () => {
     ['signed-root', 996],
     ['rotations', 1024 * 259 + 3],
     ['unsigned-root', 1024 * 259 + 3 + 8192],
+    ['evidence', 1024 * 259 + 3 + 6152 + 16],
   ]
   for (const [kind, bytesMax] of bounds) {
     const largest = encodeStatementFile(kind, new Uint8Array(bytesMax))

@@ -1,7 +1,14 @@
 /** Databases and replicas in one process: memory stores, channels in memory, and one clock, real or virtual. */
 import type { Clock } from '../../src/clock.ts'
 import { bytesToHex } from '../../src/bytes.ts'
-import { Database, type Dialing, providerOptions, Replica, type WindowOptions } from '../../src/db/index.ts'
+import {
+  type Carriers,
+  Database,
+  type Dialing,
+  providerOptions,
+  Replica,
+  type WindowOptions,
+} from '../../src/db/index.ts'
 import { CoppiceError } from '../../src/errors.ts'
 import { createSigner, type Signer } from '../../src/pointer/index.ts'
 import { sha256 } from '../../src/sha256.ts'
@@ -27,6 +34,7 @@ interface OpenOptions {
   readonly clock?: Clock
   readonly isWritable?: boolean
   readonly network?: Dialing
+  readonly carriers?: Carriers
   /** Instead of the key of `label`. */
   readonly signers?: readonly Signer[]
 }

@@ -11,6 +11,7 @@ import {
 } from '../../src/sync/index.ts'
 import { surroundings } from '../../src/surroundings.ts'
 import { seededRandom } from './seeded-random.ts'
+import { passing } from './passing-channel.ts'
 
 const { clock } = surroundings
 
@@ -93,23 +94,17 @@ export async function openReplica(
   return await Replica.load(store, { clock, random: seededRandom(2), isWritable: true, network })
 }
 
-/** Sends what is larger than a welcome only when `gate` is open. */
-export function gated(handler: ChannelHandler, gate: Promise<unknown>): ChannelHandler {
+/** Sends what is larger than a welcome only when `gate` is open, and tells that it was sent. */
+export function gated(handler: ChannelHandler, gate: Promise<unknown>, sent: () => void = () => {}): ChannelHandler {
   return (channel) =>
-    handler({
-      peer: channel.peer,
-      send: async (frame) => {
-        if (frame.length > 1024) await gate
-        await channel.send(frame)
-      },
-      receive: () => channel.receive(),
-      close: () => channel.close(),
-      abort: (reason) => channel.abort(reason),
-      get bytesReceived() {
-        return channel.bytesReceived
-      },
-      get bytesSent() {
-        return channel.bytesSent
-      },
-    })
+    handler(
+      passing(channel, {
+        send: async (frame) => {
+          const isLarge = frame.length > 1024
+          if (isLarge) await gate
+          await channel.send(frame)
+          if (isLarge) sent()
+        },
+      }),
+    )
 }

@@ -12,7 +12,14 @@ import { digestOf } from '../../src/mirror/digest.ts'
 import { withMirrorFiles } from '../../src/mirror/mirror-files.ts'
 import { decodeTable, layoutOf } from '../../src/mirror/pack-format.ts'
 import { PackWriter } from '../../src/mirror/pack-writer.ts'
-import { decodeRootFile, encodeRootFile, type PackEntry, packPath, type RootFile } from '../../src/mirror/root-file.ts'
+import {
+  decodeRootFile,
+  encodeRootFile,
+  type PackEntry,
+  packPath,
+  type RootFile,
+  wellKnownPath,
+} from '../../src/mirror/root-file.ts'
 import { httpDialerOf } from '../../src/peer-addresses.ts'
 import type { Link } from '../../src/link.ts'
 import type { SignedRoot } from '../../src/pointer/index.ts'
@@ -60,6 +67,13 @@ export async function change(db: Database, edits: Edit[]): Promise<void> {
 
 export async function readRootFile(directory: string): Promise<RootFile> {
   return decodeRootFile(await readFile(join(directory, 'root')))
+}
+
+/** The sequence of the root in the small file that names the newest alone. */
+export async function readNewest(db: Database, directory: string): Promise<number> {
+  const file = decodeRootFile(await readFile(join(directory, wellKnownPath(db))))
+  assert.is(file.packs.length, 0)
+  return decodeOwn(file.roots[0]?.signedRoot).payload.sequence
 }
 
 /** The digests of the blocks in a pack, in hexadecimal digits, each as often as it is there, read from its batches alone. */

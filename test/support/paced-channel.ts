@@ -1,6 +1,7 @@
 /** A channel over a slow line: what is sent takes its time, one frame after the other, on whatever clock there is. */
 import type { Clock } from '../../src/clock.ts'
 import type { Channel } from '../../src/sync/index.ts'
+import { passing } from './passing-channel.ts'
 
 /** Around the sender's end. */
 export function paced(channel: Channel, clock: Clock, bytesPerSecond: number | (() => number)): Channel {
@@ -10,24 +11,15 @@ export function paced(channel: Channel, clock: Clock, bytesPerSecond: number | (
     await clock.sleep((frame.length * 1000) / rate)
     await channel.send(frame)
   }
-  return {
-    peer: channel.peer,
+  return passing(channel, {
     send: (frame) => {
       const sent = last.then(() => send(frame))
       last = sent.catch(() => {})
       return sent
     },
-    receive: () => channel.receive(),
     close: async () => {
       await last
       await channel.close()
     },
-    abort: (reason) => channel.abort(reason),
-    get bytesReceived() {
-      return channel.bytesReceived
-    },
-    get bytesSent() {
-      return channel.bytesSent
-    },
-  }
+  })
 }

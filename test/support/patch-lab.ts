@@ -23,6 +23,7 @@ import {
   type Refusal,
 } from '../../src/sync/wire/index.ts'
 import { AUTHOR, CountingStore, type Lab, NAME, type Published, publish } from './sync-lab.ts'
+import { passing } from './passing-channel.ts'
 
 export interface PatchCase {
   readonly from: Published
@@ -133,8 +134,7 @@ export function patchPeer(
 function tampered(channel: Channel, tamper: Parameters<typeof patchPeer>[3]): Channel {
   const asked = new Map<number, GetPatch>()
   let isFirst = true
-  return {
-    peer: channel.peer,
+  return passing(channel, {
     send: async (frame) => {
       const answer = isFirst ? undefined : decodeAnswer(frame)
       isFirst = false
@@ -149,15 +149,7 @@ function tampered(channel: Channel, tamper: Parameters<typeof patchPeer>[3]): Ch
       if (request?.type === 'get patch') asked.set(request.id, request)
       return frame
     },
-    close: () => channel.close(),
-    abort: (reason) => channel.abort(reason),
-    get bytesReceived() {
-      return channel.bytesReceived
-    },
-    get bytesSent() {
-      return channel.bytesSent
-    },
-  }
+  })
 }
 
 /** A hello has number 0, which stands behind the head of the array. */

@@ -1,6 +1,7 @@
 /** Lines of limited rate in virtual time: what leaves a machine shares its line, packet by packet. */
 import type { Channel } from '../../src/sync/index.ts'
 import type { VirtualClock } from './virtual-clock.ts'
+import { passing } from './passing-channel.ts'
 
 const PACKET_BYTES: number = 16 * 1024
 
@@ -44,20 +45,10 @@ export class Line {
 
 /** A channel's end whose frames leave over `line`. */
 export function overLine(channel: Channel, line: Line): Channel {
-  return {
-    peer: channel.peer,
+  return passing(channel, {
     send: async (frame) => {
       await line.send(frame.length)
       void line.clock.sleep(line.latencyMs).then(() => channel.send(frame).catch(() => {}))
     },
-    receive: () => channel.receive(),
-    close: () => channel.close(),
-    abort: (reason) => channel.abort(reason),
-    get bytesReceived() {
-      return channel.bytesReceived
-    },
-    get bytesSent() {
-      return channel.bytesSent
-    },
-  }
+  })
 }

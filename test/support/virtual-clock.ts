@@ -15,9 +15,11 @@ const IDLE_TURNS = 3
 export class VirtualClock implements Clock {
   #now: number
   readonly #timers = new Set<Timer>()
+  readonly #idleTurns: number
 
-  constructor(now = 1_800_000_000_000) {
+  constructor(now = 1_800_000_000_000, idleTurns: number = IDLE_TURNS) {
     this.#now = now
+    this.#idleTurns = idleTurns
   }
 
   now(): number {
@@ -48,7 +50,7 @@ export class VirtualClock implements Clock {
     promise.then(settle, settle)
     for (let idle = 0; !isSettled;) {
       await new Promise((resolve) => setImmediate(resolve))
-      if (++idle < IDLE_TURNS) continue
+      if (++idle < this.#idleTurns) continue
       idle = 0
       if (!isSettled && !this.#fireNext()) throw new Error('virtual clock: everything waits, and no timer is set')
     }

@@ -1,13 +1,17 @@
 /** `coppice follow`: a replica that moves on by itself. */
 import type { Command } from 'commander'
 import { parseSome } from '../arguments.ts'
+import { escapeText } from '../../escape.ts'
+import type { Replica } from '../../index.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand } from '../command.ts'
 import { DHT_OPTION, LAN_OPTION } from '../discovery.ts'
 import {
   type AlsoServingOptions,
   ANNOUNCE_OPTION,
+  KEEP_ALIVE_OPTION,
   LISTEN_OPTION,
+  ON_FORK_OPTION,
   PEER_NOTES,
   PEER_OPTION,
   type PullCommandOptions,
@@ -16,6 +20,7 @@ import {
 
 interface FollowCommandOptions extends PullCommandOptions, AlsoServingOptions {
   readonly exec?: string
+  readonly keepAlive?: true
 }
 
 export function addFollow(program: Command, cli: Cli): void {
@@ -40,9 +45,11 @@ not end with exit code 0, it gets the same changes again later, also after a res
     .option(...PEER_OPTION)
     .option(...LAN_OPTION)
     .option(...DHT_OPTION)
+    .option(...ON_FORK_OPTION)
     .option('--serve', 'serve the replica to others at the same time')
     .option(...LISTEN_OPTION)
     .option(...ANNOUNCE_OPTION)
+    .option(...KEEP_ALIVE_OPTION)
     .option('--exec <CMD>', 'run this for what is new', parseSome('--exec', 'a command'))
     .option('--json', 'print one JSON to a line for each new root')
     .action((dir: string, options: FollowCommandOptions) => follow(cli, dir, options))
@@ -55,10 +62,22 @@ async function follow(cli: Cli, dir: string, options: FollowCommandOptions): Pro
   await pulling(dir, options, async (db) => {
     const isServing = servesToo(options)
     const server = isServing ? await startServing(cli, [{ dir, kind: 'replica', db }], options) : undefined
+    const over = new AbortController()
+    const keeping = options.keepAlive === true && !isServing ? keepAliveBeside(cli, db, over.signal) : undefined
     try {
       await followReplica(cli, db, dir, options)
     } finally {
-      await server?.close()
+      over.abort()
+      await Promise.all([keeping, server?.close()])
     }
+  })
+}
+
+/** What is served is kept alive by the server. */
+async function keepAliveBeside(cli: Cli, { state, carriers }: Replica, signal: AbortSignal): Promise<void> {
+  if (carriers === undefined) return
+  const { keepAlive } = await import('../../db/index.ts')
+  await keepAlive(state, carriers, { isReplica: true, signal }).catch((error: unknown) => {
+    cli.note(`coppice: its root is kept alive no longer: ${escapeText(String(error))}`)
   })
 }

@@ -113,6 +113,7 @@ For one epoch there can be one rotation: another one is a fork that everybody ca
       parseCount('--epoch'),
     )
     .option('--rotations <FILE>', 'the chain so far')
+    .option('--database <NAME...>', 'databases to be found under the new key, beside those that KEY signed for here')
     .option(...JSON_OPTION)
     .action(async (key: string, next: string, file: string, options: RotateCommandOptions) =>
       (await loadStatements()).rotate(cli, key, next, file, options),

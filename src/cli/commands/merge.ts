@@ -78,7 +78,11 @@ async function readingOwn(dir: string, body: (db: Database) => Promise<void>): P
 }
 
 /** @throws {CoppiceError} `USAGE`. */
-function resolverOf({ ours, theirs, fields }: MergeCommandOptions): RowResolver | undefined {
+export function resolverOf({
+  ours,
+  theirs,
+  fields,
+}: Pick<MergeCommandOptions, 'ours' | 'theirs' | 'fields'>): RowResolver | undefined {
   if (ours === true && theirs === true) {
     throw new CoppiceError('USAGE', 'merge: expected one of --ours and --theirs, got both')
   }
@@ -136,7 +140,7 @@ async function mergeFrom(
 }
 
 /** Whether both sides have a document there: what one deleted has no fields to merge. */
-function isOfFields({ meaning, left, right }: RowConflict): boolean {
+export function isOfFields({ meaning, left, right }: RowConflict): boolean {
   const isDocument = meaning?.space === 'document' || meaning?.space === 'metadata'
   return isDocument && left !== undefined && right !== undefined
 }

@@ -12,6 +12,7 @@ import {
   type AlsoServingOptions,
   ANNOUNCE_OPTION,
   LISTEN_OPTION,
+  ON_FORK_OPTION,
   PEER_NOTES,
   PEER_OPTION,
   type PullCommandOptions,
@@ -47,6 +48,7 @@ follow --serve does, until Ctrl-C.${PEER_NOTES}`,
     .option(...ANNOUNCE_OPTION)
     .option(...LAN_OPTION)
     .option(...DHT_OPTION)
+    .option(...ON_FORK_OPTION)
     .option(...JSON_OPTION)
     .action((address: string, dir: string, options: CloneCommandOptions) => clone(cli, address, dir, options))
 }
@@ -62,6 +64,7 @@ export function addPull(program: Command, cli: Cli): void {
     .option(...PEER_OPTION)
     .option(...LAN_OPTION)
     .option(...DHT_OPTION)
+    .option(...ON_FORK_OPTION)
     .option(
       '--plan',
       'print what would be fetched, and how, for a page of rows at most; writes no data, only the floor: the newest root, below which none is taken',
@@ -96,6 +99,7 @@ async function clone(cli: Cli, address: string, dir: string, options: CloneComma
       onProgress: display.update,
       peers,
       car,
+      onFork: options.onFork,
       onOpened: async (db) => {
         if (!isServing) return
         const { startServing } = await import('../serving.ts')

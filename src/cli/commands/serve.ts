@@ -4,13 +4,14 @@ import { collect } from '../arguments.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand, type JsonOption } from '../command.ts'
 import { DHT_OPTION, type DiscoveryCommandOptions, LAN_OPTION } from '../discovery.ts'
-import { ANNOUNCE_OPTION } from '../pull-options.ts'
+import { ANNOUNCE_OPTION, KEEP_ALIVE_OPTION } from '../pull-options.ts'
 import type { Served } from '../serving.ts'
 
 export interface ServeCommandOptions extends JsonOption, DiscoveryCommandOptions {
   readonly listen?: readonly string[]
   readonly announce?: readonly string[]
   readonly relay?: true
+  readonly keepAlive?: true
   readonly http?: string | true
   readonly httpName?: readonly string[]
 }
@@ -26,6 +27,8 @@ signed root. Only what is published is served.
 Addresses hold the network identity of the machine, which is kept in the first DIR: keep that one first.
 Without --listen it is reached from this machine only, at a port that follows from that identity and stays
 the same. To be reached from others: --listen /ip4/0.0.0.0/tcp/4001.
+The newest root of one's own database is put again on its carriers (coppice carriers) before they forget it, until
+it expires; --keep-alive does that for replicas, too, and keeps them findable while their author is away.
 Addresses printed are those of this machine; where others reach it by another one, --announce that one, too.
 With --http it speaks HTTP, too, and prints a URL for each database: replicas pull from it as from any peer,
 and IPFS tools read it as a trustless gateway. It answers to addresses, to localhost, and to each --http-name.
@@ -49,6 +52,7 @@ It speaks no TLS: for https put a server in front that does.`,
     .option(...LAN_OPTION)
     .option(...DHT_OPTION)
     .option('--relay', 'relay for peers that cannot be dialled, within limits, until they reach each other directly')
+    .option(...KEEP_ALIVE_OPTION)
     .option('--json', 'print one JSON to a line for each event')
     .action((dirs: readonly string[], options: ServeCommandOptions) => serve(cli, dirs, options))
 }

@@ -36,7 +36,10 @@ whose word it is. Exit 0: proven, and there; 1: proven to be absent, or not prov
 --author, --address or --root the signature is checked all the same; whose it is, is for you to compare. Nor does
 a file say what you asked: name it as for prove, with COLLECTION, KEY and options, and a proof of anything else is
 none. Parts of keys are literals then: 1 is an integer, 1.0 a number, true a boolean, 0x0a bytes, '"1"' a text,
-and so is all else.`,
+and so is all else.
+
+Or the file of evidence (coppice evidence): says whose keys signed what, and how it contradicts itself. Exit 0:
+proven; 1: not proven, or about another author or database than --author or --address name.`,
     examples: [
       'verify cities',
       'verify cities @3',
@@ -45,9 +48,10 @@ and so is all else.`,
       'verify cities --repair --peer copy',
       'verify amsterdam.proof cities NL 2759794 --address coppice:k51.../cities',
       'verify page.proof cities --prefix NL --limit 100 --author k51...',
+      'verify fork.evidence --address coppice:k51.../cities',
     ],
   })
-    .argument('<DIR>', 'the database, or the file of a proof')
+    .argument('<DIR>', 'the database, or the file of a proof or of evidence')
     .argument('[WORDS...]', 'ROOT, @SEQUENCE or a CID; of a proof COLLECTION and KEY, as for prove')
     .option('--at <ROOT>', 'the same as ROOT, as other commands have it', parseRoot)
     .option('--all', 'every state that is held')

@@ -3,6 +3,8 @@
  * sent blocks that were verified and used; the user's own peers stand elsewhere and nothing here displaces them
  * (THREATS rows 12, 32). Hints only: a book that cannot be read is an empty one.
  */
+import { CoppiceError } from '../../errors.ts'
+import { quoteText } from '../../escape.ts'
 import type { PeerReport } from '../../sync/index.ts'
 import type { Store } from '../../store/interface.ts'
 import { decodeText, encodeText, KNOWN_PEERS, PEERS } from '../meta.ts'
@@ -102,4 +104,13 @@ function formatBook(book: readonly KnownPeer[]): string {
 function parseLine(line: string): KnownPeer[] {
   const [, usedAt, failures, address = ''] = /^(\d{1,12}) (\d{1,2}) (\S+)$/.exec(line) ?? []
   return ADDRESS.test(address) ? [{ address, usedAt: Number(usedAt), failures: Number(failures) }] : []
+}
+
+/** One a line. What else an address must be is the network's to say. */
+export function encodePeers(peers: readonly string[]): Uint8Array {
+  const broken = peers.find((peer) => peer === '' || /[\p{Cc}\p{Zl}\p{Zp}]/u.test(peer))
+  if (broken !== undefined) {
+    throw new CoppiceError('ADDRESS_INVALID', `peer: expected an address on one line, got ${quoteText(broken)}`)
+  }
+  return encodeText(peers.join('\n'))
 }

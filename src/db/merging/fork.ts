@@ -10,6 +10,7 @@ import { copyTree } from '../../prolly/index.ts'
 import type { Handle } from '../handle.ts'
 import { addressOf, encodeBases } from './merge-base.ts'
 import {
+  ATTACHMENTS,
   AUTHOR,
   BASES,
   CHAIN,
@@ -18,6 +19,7 @@ import {
   FLOOR,
   FORKING,
   INVALID,
+  ON_FORK,
   LOG_LENGTH,
   logName,
   NAME,
@@ -100,7 +102,19 @@ export async function adoptMeta(
   fork: { readonly author: Uint8Array; readonly name: string; readonly peers: readonly string[] },
 ): Promise<Map<string, Uint8Array | null>> {
   const meta = new Map<string, Uint8Array | null>()
-  for (const name of [PUBLISHED, CHAIN, FLOOR, INVALID, ROTATIONS, PEERS, FORKING, DELIVERED, LOG_LENGTH]) {
+  for (const name of [
+    PUBLISHED,
+    CHAIN,
+    FLOOR,
+    INVALID,
+    ON_FORK,
+    ROTATIONS,
+    ATTACHMENTS,
+    PEERS,
+    FORKING,
+    DELIVERED,
+    LOG_LENGTH,
+  ]) {
     meta.set(name, null)
   }
   for (let position = await replica.state.logLength(); position-- > 0;) meta.set(logName(position), null)

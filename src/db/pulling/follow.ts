@@ -8,6 +8,7 @@ import { CoppiceError, isCoppiceError } from '../../errors.ts'
 import type { PeerDialer } from '../../sync/index.ts'
 import { Puller, type PullResult } from './puller.ts'
 import type { PullOptions } from './pursuit.ts'
+import type { Carriers } from '../carriers.ts'
 import type { Dialing } from './dialing.ts'
 import type { DatabaseState } from '../state.ts'
 
@@ -21,6 +22,7 @@ export interface Following {
   readonly state: DatabaseState
   dialers(): Promise<readonly PeerDialer[]>
   readonly network?: Dialing | undefined
+  readonly carriers?: Carriers | undefined
   /** Runs a pull while nothing else of the replica does. */
   exclusively<R>(work: () => Promise<R>, signal: AbortSignal): Promise<R>
 }
@@ -76,9 +78,9 @@ class Follower {
   /** The results over one set of connections, until all are lost or it is time for new ones. */
   async *connected(): AsyncGenerator<PullResult, void, undefined> {
     const { signal } = this.#options
-    const { clock } = this.#following.state
-    const puller = new Puller(this.#following.state, await this.#following.dialers(), this.#following.network)
-    const connectedAt = clock.now()
+    const { state, network, carriers } = this.#following
+    const puller = new Puller(state, await this.#following.dialers(), network, carriers)
+    const connectedAt = state.clock.now()
     // Also while whoever iterates is busy with a result, or never comes back.
     const onAbort = (): void => void puller.close()
     signal.addEventListener('abort', onAbort, { once: true })
@@ -92,7 +94,7 @@ class Follower {
         // The author published on: what is known to be there is not waited for.
         if (result !== undefined && !result.isFallback && !equalBytes(result.to.link, result.newest.link)) continue
         await puller.waitForNews(WAIT_MS, signal)
-      } while (puller.isConnected && clock.now() - connectedAt < RECONNECT_MS)
+      } while (puller.isConnected && state.clock.now() - connectedAt < RECONNECT_MS)
     } finally {
       signal.removeEventListener('abort', onAbort)
       await puller.close()

@@ -4,10 +4,17 @@
  */
 import { isCoppiceError } from '../../errors.ts'
 import { decodeSignedRoot } from '../../pointer/index.ts'
-import { openSessions, type PeerDialer, type PeerReport, type RootId, type Session } from '../../sync/index.ts'
+import {
+  type HelloOptions,
+  openSessions,
+  type PeerDialer,
+  type PeerReport,
+  type RootId,
+  type Session,
+} from '../../sync/index.ts'
 import { PeerFinder } from '../finding/peer-finder.ts'
 import { rootId } from '../roots/announced.ts'
-import { readFloor } from '../roots/standing.ts'
+import { encodeStatements, readKnown } from '../roots/statements.ts'
 import type { DatabaseState } from '../state.ts'
 import type { Dialing } from './dialing.ts'
 
@@ -24,6 +31,8 @@ export class PeerSessions {
   /** Peers that others were quicker than. */
   #late: readonly PeerDialer[] = []
   #have: RootId | null = null
+  /** What hellos say of rotations and forks. */
+  #statements: Uint8Array | undefined
   readonly #waiting = new Map<Session, Promise<unknown>>()
   readonly #network: Dialing | undefined
   #finder: PeerFinder | undefined
@@ -55,6 +64,12 @@ export class PeerSessions {
     return this.all.filter((session) => session.isOpen)
   }
 
+  /** Whether others are told where to find what is here. */
+  get isShared(): boolean {
+    const { author, name } = this.#state
+    return (this.#network?.finding?.servedAt({ author, name }).length ?? 0) > 0
+  }
+
   /** Peers without a session since the last {@link begin}, for a report. */
   get failed(): readonly PeerReport[] {
     // Of those that were found, many serve something else.
@@ -80,7 +95,9 @@ export class PeerSessions {
       this.#failed = []
       return
     }
-    this.#have = rootId((await readFloor(this.#state)).accepted?.root)
+    const known = await readKnown(this.#state)
+    this.#have = rootId(known.floor.accepted?.root)
+    this.#statements = encodeStatements(known)
     this.#sessions = []
     const finder = this.#createFinder()
     this.#finder = finder
@@ -105,12 +122,11 @@ export class PeerSessions {
   }
 
   #createFinder(): PeerFinder | undefined {
-    const { author, name, clock, packings } = this.#state
+    const { clock, packings } = this.#state
     const { finding } = this.#network ?? {}
     if (this.#network === undefined || finding === undefined) return undefined
-    const hello = { author, name, have: this.#have }
     const known = this.#dialers.map((dialer) => dialer.name)
-    return new PeerFinder({ network: this.#network, finding }, hello, known, { clock, packings })
+    return new PeerFinder({ network: this.#network, finding }, this.#hello, known, { clock, packings })
   }
 
   /** Waits for the first peer that discovery finds. */
@@ -164,9 +180,14 @@ export class PeerSessions {
     signal: AbortSignal | undefined,
     stragglerMs?: number,
   ): ReturnType<typeof openSessions> {
-    const { author, name, clock, packings } = this.#state
+    const { clock, packings } = this.#state
     const options = { clock, signal, packings, ...(stragglerMs === undefined ? {} : { stragglerMs }) }
-    return openSessions(dialers, { author, name, have: this.#have }, options)
+    return openSessions(dialers, this.#hello, options)
+  }
+
+  get #hello(): HelloOptions {
+    const { author, name } = this.#state
+    return { author, name, have: this.#have, statements: this.#statements }
   }
 
   /** Asks every peer what it shows now, newer or older than before. @throws the signal's reason. */

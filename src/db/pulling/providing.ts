@@ -3,12 +3,15 @@
  * are served. A replica passes on what is complete of the tree that it fetches (protocol.md, 9).
  */
 import { equalBytes } from '../../bytes.ts'
+import { encodeAttachments, NO_ATTACHMENTS } from '../../carriers/attachments.ts'
 import type { Link } from '../../link.ts'
-import { comparePositions, type SignedRoot } from '../../pointer/index.ts'
+import { comparePositions, type Evidence, type SignedRoot } from '../../pointer/index.ts'
 import type { Store } from '../../store/interface.ts'
 import type { ProviderOptions } from '../../sync/index.ts'
 import { PUBLISHED } from '../meta.ts'
 import { rootId } from '../roots/announced.ts'
+import { readAttachments } from '../roots/attachments.ts'
+import { Hearing } from '../roots/hearing.ts'
 import { decodeOwn } from '../roots/signed-log.ts'
 import { readStanding } from '../roots/standing.ts'
 import { servedHistory } from './served-history.ts'
@@ -17,13 +20,18 @@ import { ServedWindow, type WindowOptions } from './served-window.ts'
 import { SupersededRoots } from './superseded-roots.ts'
 
 export interface ProvidingOptions {
+  /** Called with evidence of a fork that a peer brought, and that is new here; verified. Must not throw. */
+  readonly onEvidence?: ((evidence: Evidence) => void) | undefined
   readonly window?: WindowOptions | undefined
   /** Ends the leases of the window, which are given back in time, too, where there is one. */
   readonly signal?: AbortSignal | undefined
 }
 
 /** What a provider needs of a database, and a gateway, which serves by the same window. */
-export interface Providing extends Pick<ProviderOptions, 'author' | 'name' | 'newest' | 'changed' | 'history'> {
+export interface Providing extends Pick<
+  ProviderOptions,
+  'author' | 'name' | 'newest' | 'changed' | 'history' | 'statements' | 'attachments' | 'onStatements'
+> {
   readonly store: Store
   readonly serves: (root: Link) => Promise<boolean>
   /** Whether that block is the root node of a signed tree that is served no more, and part of none that is. */
@@ -37,6 +45,7 @@ export function providerOptions(state: DatabaseState, options: ProvidingOptions 
   const ends = signal && AbortSignal.any([signal, state.closing])
   const window = new ServedWindow(state, options.window ?? {}, ends)
   const superseded = new SupersededRoots(state, window)
+  const hearing = new Hearing(state, options.onEvidence)
   return {
     author,
     name,
@@ -55,12 +64,21 @@ export function providerOptions(state: DatabaseState, options: ProvidingOptions 
       const fetching = await rootBeingFetched(state, await window.newest())
       return fetching !== undefined && equalBytes(fetching.payload.root, root)
     },
+    statements: hearing.statements,
+    attachments: async () => {
+      const published = await window.newest()
+      const attachments = published === undefined ? NO_ATTACHMENTS : await readAttachments(state, published)
+      return attachments.size === 0 ? undefined : encodeAttachments(attachments)
+    },
+    onStatements: (statements) => void hearing.hear(statements),
     isSuperseded: (link) => superseded.has(link),
     changed: async (signal) => {
       const before = await announced(state)
+      const said = await hearing.statements()
       await state.waitUntil(async () => {
         const now = await announced(state)
-        return now.isPartial !== before.isPartial || !isSame(now.signedRoot, before.signedRoot)
+        if (now.isPartial !== before.isPartial || !isSame(now.signedRoot, before.signedRoot)) return true
+        return !isSame(await hearing.statements(), said)
       }, signal)
     },
   }

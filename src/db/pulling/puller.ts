@@ -9,7 +9,14 @@
 import { equalBytes } from '../../bytes.ts'
 import { isCoppiceError } from '../../errors.ts'
 import type { DiffOptions } from '../../prolly/index.ts'
-import { type Freshness, getFreshness, type LinkState, type SignedRoot } from '../../pointer/index.ts'
+import {
+  type Evidence,
+  type Freshness,
+  getFreshness,
+  haltingEvidence,
+  type LinkState,
+  type SignedRoot,
+} from '../../pointer/index.ts'
 import type { PeerDialer, PeerReport, PullReport } from '../../sync/index.ts'
 import { type Change, changesBetween } from '../changes.ts'
 import { notePeers } from '../finding/address-book.ts'
@@ -18,6 +25,11 @@ import { PUBLISHED, ROOT } from '../meta.ts'
 import { decodeOwn, logEntryMeta } from '../roots/signed-log.ts'
 import { readFloor } from '../roots/standing.ts'
 import type { DatabaseState } from '../state.ts'
+import type { Carriers } from '../carriers.ts'
+import { keepAttachments } from '../roots/attachments.ts'
+import { keepOnFork } from '../roots/on-fork.ts'
+import { noteFailedReach, noteReach } from '../roots/reach.ts'
+import { CarrierClaims } from './carrier-claims.ts'
 import type { Dialing } from './dialing.ts'
 import { type Least, leastBetween } from './least.ts'
 import { PeerSessions } from './peer-sessions.ts'
@@ -41,6 +53,8 @@ export interface PullResult {
   /** How the accepted root, `to` or the one that names it, is connected with the one accepted before it. */
   readonly link: LinkState
   readonly freshness: Freshness
+  /** Proof that the author signed contradicting roots of this epoch; the replica was told to go on with the highest. */
+  readonly fork: Evidence | undefined
   /** Of every signed root that was shown; {@link isRefused} tells newer ones that could not be taken. */
   readonly judgements: readonly Judgement[]
   readonly report: PullReport
@@ -53,13 +67,18 @@ export interface PullResult {
 export class Puller {
   readonly #state: DatabaseState
   readonly #peers: PeerSessions
+  readonly #carriers: CarrierClaims
   readonly #judge: RootJudge
+  /** Who is asked says whether the database can be reached: not those that were named for one pull, as an archive is. */
+  readonly #isOwn: boolean
 
-  /** `network`: finds peers beside `dialers`. */
-  constructor(state: DatabaseState, dialers: readonly PeerDialer[], network?: Dialing) {
+  /** `network`: finds peers beside `dialers`. `carriers`: asked for newer roots, too. */
+  constructor(state: DatabaseState, dialers: readonly PeerDialer[], network?: Dialing, carriers?: Carriers) {
     this.#state = state
     this.#peers = new PeerSessions(state, dialers, network)
-    this.#judge = new RootJudge(state)
+    this.#carriers = new CarrierClaims(state, carriers)
+    this.#judge = new RootJudge(state, this.#carriers)
+    this.#isOwn = network !== undefined || carriers !== undefined
   }
 
   /** Whether some peer is still connected. */
@@ -69,17 +88,21 @@ export class Puller {
 
   /** See `Replica.pull`. Connects at the first call; later calls use the same sessions. */
   async pull(options: PullOptions): Promise<PullResult> {
-    await this.#peers.begin(options.signal)
-    this.#judge.begin()
+    await keepOnFork(this.#state.store, options.onFork)
+    await this.#begin(options.signal)
     const from = await this.#shown()
     try {
-      const reached = await new Pursuit(this.#state, this.#peers, this.#judge, options, from).run()
+      const reached = await this.#pursuit(options, from).run()
+      // Before the switch: a pull that fails has changed nothing.
+      await this.#noteReach()
       const result = await this.#arrive(from, reached)
       await this.#notePeers(result.report.peers)
       return result
     } catch (error) {
       const peers = isCoppiceError(error, 'NO_PEER_LEFT') ? error.details['peers'] : []
       await this.#notePeers(peers as readonly PeerReport[])
+      // What it failed with is what there is to tell.
+      if (options.signal?.aborted !== true) await this.#noteReach().catch(() => {})
       throw error
     } finally {
       this.#state.fetching = undefined
@@ -88,10 +111,9 @@ export class Puller {
 
   /** See `Replica.plan`. */
   async plan(signal: AbortSignal | undefined): Promise<PullPlan> {
-    await this.#peers.begin(signal)
-    this.#judge.begin()
+    await this.#begin(signal)
     const from = await this.#shown()
-    const { to, patch } = await new Pursuit(this.#state, this.#peers, this.#judge, { signal }, from).plan()
+    const { to, patch } = await this.#pursuit({ signal }, from).plan()
     const cost = { bytesReceived: 0, bytesSent: 0, requests: 0 }
     for (const session of this.#peers.all) {
       const { bytesReceived, bytesSent, requests } = session.takeTraffic()
@@ -102,9 +124,37 @@ export class Puller {
     return pullPlan(from, to, patch, cost)
   }
 
-  /** Resolves when a peer shows another root than before, or when no peer is left; after a while in any case. */
+  async #begin(signal: AbortSignal | undefined): Promise<void> {
+    this.#carriers.begin()
+    await this.#peers.begin(signal)
+    this.#judge.begin()
+  }
+
+  #pursuit(options: PullOptions, from: SignedRoot | undefined): Pursuit {
+    return new Pursuit(this.#state, this.#peers, this.#carriers, this.#judge, options, from)
+  }
+
+  /** Resolves when somebody shows another root than before, or when no peer is left; after a while in any case. */
   async waitForNews(waitMs: number, signal: AbortSignal | undefined): Promise<void> {
-    await this.#peers.waitForNews(waitMs, signal)
+    await Promise.race([this.#peers.waitForNews(waitMs, signal), this.#carriers.waitForNews()])
+  }
+
+  /** Whether anybody was reached, and what it takes to put the newest root on carriers again. */
+  async #noteReach(): Promise<void> {
+    if (!this.#isOwn) return
+    const now = Math.floor(this.#state.clock.now() / 1000)
+    if (this.#judge.isReached || this.#peers.open.some(({ status }) => status === 'same')) {
+      await noteReach(this.#state.store, now)
+    } else {
+      await noteFailedReach(this.#state.store, now, 'no peer or carrier answered with a signed root')
+    }
+    const { accepted } = await readFloor(this.#state)
+    if (accepted === null) return
+    // Each carrier has the envelopes that are its own.
+    for (const { announced, attachments } of this.#carriers.claims) {
+      if (announced === undefined || !equalBytes(announced, accepted.root.bytes)) continue
+      await keepAttachments(this.#state, accepted.root, attachments)
+    }
   }
 
   async #notePeers(reports: readonly PeerReport[]): Promise<void> {
@@ -113,6 +163,7 @@ export class Puller {
 
   /** Ends the sessions. Idempotent, never rejects. */
   async close(): Promise<void> {
+    this.#carriers.close()
     await this.#peers.close()
   }
 
@@ -132,6 +183,7 @@ export class Puller {
       targets,
       link: accepted.link,
       freshness: getFreshness(to, Math.floor(this.#state.clock.now() / 1000), floor.newestTime),
+      fork: haltingEvidence(floor, to.payload.epoch),
       judgements: this.#judge.judgements,
       report,
       changes: (range) => this.#changes(from, to, range),

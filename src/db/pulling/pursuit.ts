@@ -1,5 +1,5 @@
 /**
- * The targets of one pull, one after the other (protocol.md, 10): the newest accepted root; a newer one, when a peer shows
+ * The targets of one pull, one after the other (protocol.md, 10): the newest accepted root; a newer one, when somebody shows
  * it and the present one has had its time, or when nobody serves the present one any more; and where no peer has the newest
  * one's blocks, the older roots that it names. Whatever became of a target, what was verified of it is in the store.
  */
@@ -11,6 +11,7 @@ import {
   comparePositions,
   type Floor,
   haltingEvidence,
+  type OnFork,
   type SignedRoot,
 } from '../../pointer/index.ts'
 import {
@@ -25,8 +26,10 @@ import {
 } from '../../sync/index.ts'
 import { announces } from '../roots/announced.ts'
 import { invalidRootError, keepInvalidRoot, readInvalidRoot } from '../roots/invalid-root.ts'
+import { readOnFork } from '../roots/on-fork.ts'
 import { readAuthority, readFloor } from '../roots/standing.ts'
 import type { DatabaseState } from '../state.ts'
+import type { CarrierClaims } from './carrier-claims.ts'
 import { joinReports, type UnfinishedFetch } from './joined-report.ts'
 import { olderRoots, shownRoots } from './older-roots.ts'
 import type { PeerSessions } from './peer-sessions.ts'
@@ -40,6 +43,8 @@ export interface PullOptions {
   readonly onProgress?: OnProgress | undefined
   /** Called with each root that is to be fetched, before its tree is. */
   readonly onTarget?: ((target: SignedRoot) => void) | undefined
+  /** What to do about a fork, from now on; it is kept with the replica. */
+  readonly onFork?: OnFork | undefined
 }
 
 /** What is fetched now. */
@@ -83,6 +88,7 @@ class NewerRoot extends Error {
 export class Pursuit {
   readonly #state: DatabaseState
   readonly #peers: PeerSessions
+  readonly #carriers: CarrierClaims
   readonly #judge: RootJudge
   readonly #options: PullOptions
   /** Complete before. */
@@ -98,12 +104,14 @@ export class Pursuit {
   constructor(
     state: DatabaseState,
     peers: PeerSessions,
+    carriers: CarrierClaims,
     judge: RootJudge,
     options: PullOptions,
     from: SignedRoot | undefined,
   ) {
     this.#state = state
     this.#peers = peers
+    this.#carriers = carriers
     this.#judge = judge
     this.#options = options
     this.#from = from
@@ -143,7 +151,7 @@ export class Pursuit {
     }
   }
 
-  /** Judges what the peers show, and gives what is to be fetched first. @throws as {@link run}. */
+  /** Judges what peers and carriers show, and gives what is to be fetched first. @throws as {@link run}. */
   async firstGoal(): Promise<Goal> {
     const { signal } = this.#options
     let floor = await this.#judge.judge(this.#peers.all, signal)
@@ -151,11 +159,15 @@ export class Pursuit {
       await this.#peers.connectLate(signal)
       floor = await this.#judge.judge(this.#peers.all, signal)
     }
+    if (this.#carriers.isWaiting || this.#carriers.claims.length > 0) {
+      await this.#carriers.settled(this.#isAnswered(floor), signal)
+      floor = await this.#judge.judge(this.#peers.all, signal)
+    }
     const { accepted } = floor
     if (accepted === null || !this.#isAnswered(floor)) throw this.#nothingFound()
     const { root } = accepted
     const evidence = haltingEvidence(floor, root.payload.epoch)
-    if (evidence !== undefined && (this.#from === undefined || !equalBytes(this.#from.link, root.link))) {
+    if (evidence !== undefined && (await readOnFork(this.#state.store)) === 'stop') {
       throw equivocation(this.#state.name, evidence)
     }
     const known = await readInvalidRoot(this.#state, root)
@@ -172,6 +184,7 @@ export class Pursuit {
   /** That nobody shows anything newer may only be said where somebody has answered. */
   #isAnswered({ accepted }: Floor): boolean {
     if (accepted === null) return false
+    if (this.#judge.isCarrierBelieved) return true
     return this.#peers.open.some(({ announced, status }) => announced !== undefined || status === 'same')
   }
 
@@ -200,6 +213,7 @@ export class Pursuit {
         onProgress: this.#teller.tell,
         absent: this.#peers.failed,
         holds: (session) => this.#holds(session, target),
+        isShared: this.#peers.isShared,
         base: this.#patience.targets > 1 ? undefined : this.#base,
         joining: (join) => this.#peers.onJoin(join),
       })
@@ -269,7 +283,7 @@ export class Pursuit {
     const until = AbortSignal.any([heard.signal, over])
     const time = this.#state.clock.sleep(ms, until)
     try {
-      await Promise.race([time, this.#peers.waitForNews(NEWS_WAIT_MS, until)])
+      await Promise.race([time, this.#peers.waitForNews(NEWS_WAIT_MS, until), this.#carriers.waitForNews()])
     } finally {
       heard.abort(new Error('heard'))
       await time.catch(() => {})
@@ -298,7 +312,8 @@ export class Pursuit {
   async #older({ root }: AcceptedRoot): Promise<SignedRoot[]> {
     if (root.payload.recent.length === 0) return []
     await this.#peers.reconnectIncomplete(this.#options.signal)
-    const shown = [...shownRoots(this.#peers.open), ...this.#left]
+    const ofCarriers = this.#carriers.claims.flatMap(({ announced }) => announced ?? [])
+    const shown = [...shownRoots(this.#peers.open), ...ofCarriers, ...this.#left]
     return olderRoots(root, this.#from, shown, await readAuthority(this.#state))
   }
 
@@ -312,6 +327,12 @@ export class Pursuit {
         name: session.name,
         outcome: session.end?.fault ?? session.status,
         reason: session.end?.error.message ?? judgements.find((judgement) => judgement.name === session.name)?.reason,
+      })),
+      ...this.#carriers.asked.map(({ name, outcome, reason }) => ({
+        peer: undefined,
+        name,
+        outcome,
+        reason: reason ?? judgements.find((judgement) => judgement.name === name)?.reason,
       })),
     ]
     const named = peers.map(

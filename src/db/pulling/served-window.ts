@@ -103,10 +103,11 @@ export class ServedWindow {
     }
     const left = [...this.#trees].filter(([key]) => !trees.has(key)).map(([, tree]) => tree)
     this.#trees = trees
-    this.#newest = newest
     this.#release(left)
     this.#prune()
     for (const [key, tree] of trees) await this.#lease(key, tree)
+    // Not before: where a lease fails, the next look takes it.
+    this.#newest = newest
     if (this.#ends !== undefined && !this.#isExpiring) void this.#expire(this.#ends)
   }
 

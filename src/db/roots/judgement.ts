@@ -1,19 +1,22 @@
-/** What a replica thinks of the signed roots that peers show it, in words. */
+/** What a replica thinks of the signed roots that peers and carriers show it, in words. */
 import type { Acceptance } from '../../pointer/index.ts'
 
 export interface Judgement {
   readonly peer: string
   /** As it was dialled. */
   readonly name: string
-  readonly outcome: Acceptance['outcome']
+  /** `unsupported`: it could be taken, but fewer sources show it than the replica asks for. */
+  readonly outcome: Acceptance['outcome'] | 'unsupported'
   /** For people, where the outcome alone does not say it. */
   readonly reason: string | undefined
 }
 
 /** Whether it is newer than what the replica has, validly signed, and yet cannot be taken: silence would look like "up to date". */
 export function isRefused({ outcome }: Judgement): boolean {
-  return outcome === 'future' || outcome === 'newer-format' || outcome === 'needs-newer'
+  return REFUSED.has(outcome)
 }
+
+const REFUSED: ReadonlySet<Judgement['outcome']> = new Set(['future', 'newer-format', 'needs-newer', 'unsupported'])
 
 export function describeVerdict(verdict: Acceptance): Pick<Judgement, 'outcome' | 'reason'> {
   const { outcome } = verdict

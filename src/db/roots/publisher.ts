@@ -1,5 +1,5 @@
 /**
- * Publishing (record.md, 5): first the completeness of the tree is established and recorded, then one signed root is
+ * Publishing (record.md, 5): first carriers are asked whether anything out there forbids it, then the completeness of the tree is established and recorded, then one signed root is
  * made of it and written, with the log and with all that the next one needs, in one durable batch. Only what is written
  * is ever announced, so a publish killed at any point shows the same bytes later or never signed any. The record of the
  * root itself is part of that batch: a state that was not signed in the end is not served.
@@ -9,6 +9,7 @@
 import { equalBytes } from '../../bytes.ts'
 import { CoppiceError } from '../../errors.ts'
 import {
+  type AnySignedRoot,
   buildNextPayload,
   chooseEpoch,
   decodeGrant,
@@ -31,7 +32,11 @@ import {
   type UnsignedRoot,
 } from '../../pointer/index.ts'
 import { missingRecords, type TreeRef } from '../../prolly/index.ts'
+import type { Carrier } from '../../carriers/carrier.ts'
+import type { Link } from '../../link.ts'
 import type { CompleteRecord } from '../../store/index.ts'
+import type { AnnouncedCarrier } from '../announcing/announce.ts'
+import { type AskedCarrier, requireNoRival, RivalFinder } from '../announcing/rivals.ts'
 import { basesNote, basesToSign, namesBases } from '../merging/merge-base.ts'
 import { CHAIN, PREPARED, PUBLISHED } from '../meta.ts'
 import { historyMeta, keepHistory } from './history.ts'
@@ -46,9 +51,11 @@ export interface PublishOptions {
   /** Until when the author promises a newer root, in whole seconds from now; without it there is no promise. */
   readonly expiresInSeconds?: number | undefined
   /** Sign also what is published already, under the next sequence: a new promise, a new message. */
-  readonly renew?: boolean | undefined
+  readonly refresh?: boolean | undefined
   /** The bytes of a grant: its signer signs from now on, in its epoch. Later roots of the epoch need it no more. */
   readonly grant?: Uint8Array | undefined
+  /** Beside the grant: by which carriers lead readers from the author's key to its signer, as `decodeStatementEnvelopes` gives them. */
+  readonly envelopes?: readonly Uint8Array[] | undefined
   /** Begin a new epoch that the authority signs itself: a signer of the epoch before is revoked. */
   readonly newEpoch?: boolean | undefined
   /** Instead of a root that was prepared, and that nobody signed or will sign. */
@@ -56,10 +63,25 @@ export interface PublishOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface PublishReport {
+/** What was signed, and what carriers showed before. */
+export interface SigningReport {
   readonly signedRoot: SignedRoot
   /** False where the state was published before, with what was merged: its signed root is given again. */
   readonly isNew: boolean
+  /** What each carrier showed before; none where none is configured. One that did not answer may know of a newer root. */
+  readonly asked: readonly AskedCarrier[]
+}
+
+export interface PublishReport extends SigningReport {
+  /** Where the signed root stands now; none where no carrier takes any. */
+  readonly carriers: readonly AnnouncedCarrier[]
+}
+
+/** The end of a fork (record.md, 5): a new epoch that goes on from one of the two tips. */
+export interface ForkEnd {
+  readonly chain: Published
+  /** Payload links of both tips. */
+  readonly tips: readonly Link[]
 }
 
 /** A promise for longer is a mistake. */
@@ -79,21 +101,25 @@ interface Plan {
 export class Publisher {
   readonly #state: DatabaseState
   readonly #signers: readonly Signer[]
+  readonly #carriers: readonly Carrier[]
+  #forkEnd: ForkEnd | undefined
 
-  /** `signers`: the keys at hand, of which the one that is to sign does. */
-  constructor(state: DatabaseState, signers: readonly Signer[]) {
+  /** `signers`: the keys at hand, of which the one that is to sign does. `carriers` are asked before. */
+  constructor(state: DatabaseState, signers: readonly Signer[], carriers: readonly Carrier[] = []) {
     this.#state = state
     this.#signers = signers
+    this.#carriers = carriers
   }
 
   /** @throws {CoppiceError} `USAGE`, `BLOCK_MISSING`, `TREE_MALFORMED`, `PUBLISH_REFUSED`, `STORE_*`; nothing is signed or announced then. */
-  async publish(options: PublishOptions): Promise<PublishReport> {
+  async publish(options: PublishOptions): Promise<SigningReport> {
     validateOptions(options)
     const [first] = this.#signers
     if (first === undefined) throw noKey()
     const plan = await this.#plan(options)
     const { previous, tree } = plan
-    if (previous !== null && plan.isUnchanged) return { signedRoot: previous.signed, isNew: false }
+    const asked = await this.#ask(previous, plan.options.epoch ?? 0, options.signal)
+    if (previous !== null && plan.isUnchanged) return { signedRoot: previous.signed, isNew: false, asked }
     if (options.replacePrepared !== true) requireNonePrepared(await readPrepared(this.#state))
     const { key, authority } = plan.options
     const signer = this.#signers.find(({ publicKey }) => equalBytes(publicKey, key)) ?? first
@@ -103,7 +129,31 @@ export class Publisher {
     if (previous !== null) await keepHistory(this.#state, previous, options.signal)
     const signature = await unlessAborted(options.signal, () => signer.sign(next.payloadBytes))
     const root = sealNextRoot(next, { key: signer.publicKey, signature }, authority)
-    return await this.#commit(root, complete, await basesNote(this.#state.store, tree.root))
+    return await this.#commit(root, complete, await basesNote(this.#state.store, tree.root), asked)
+  }
+
+  /** Publishes the working state in a new epoch that ends a fork. @throws as {@link publish}. */
+  async endFork(end: ForkEnd, options: PublishOptions): Promise<SigningReport> {
+    this.#forkEnd = end
+    return await this.publish(options)
+  }
+
+  /**
+   * Before one of `epoch` is signed; with `signed` it is that one, which may be there already.
+   * @throws {CoppiceError} `PUBLISH_REFUSED` where a carrier shows a root of one's own that forbids it.
+   */
+  async #ask(
+    previous: Published | null,
+    epoch: number,
+    signal: AbortSignal | undefined,
+    signed?: AnySignedRoot,
+  ): Promise<readonly AskedCarrier[]> {
+    const own = previous?.signed ?? null
+    const finder = await RivalFinder.begin(this.#state, own)
+    const asked = await finder.ask(this.#carriers, signal)
+    const rivals = finder.rivals.filter(({ root }) => signed === undefined || !equalBytes(root.link, signed.link))
+    requireNoRival(own, { rivals, evidence: finder.evidence }, epoch)
+    return asked
   }
 
   /**
@@ -115,6 +165,7 @@ export class Publisher {
     validateOptions(options)
     const { store } = this.#state
     const plan = await this.#plan(options)
+    await this.#ask(plan.previous, plan.options.epoch ?? 0, options.signal)
     if (plan.isUnchanged) return undefined
     const waiting = options.replacePrepared === true ? undefined : await readPrepared(this.#state)
     const unsigned = prepareUnsignedRoot(plan.previous, plan.options)
@@ -134,11 +185,12 @@ export class Publisher {
    * @throws {CoppiceError} `SIGNED_ROOT_INVALID`; `PUBLISH_REFUSED` with `details.reason`: `stale` (another root was published
    *   meanwhile), `other` (it is not what was prepared), `signer`, `grant` or `signature` (not by the key that may sign it now).
    */
-  async complete(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<PublishReport> {
+  async complete(bytes: Uint8Array, signal: AbortSignal | undefined): Promise<SigningReport> {
     const signed = decodeSignedRoot(bytes)
     const previous = await this.#previous()
+    const asked = await this.#ask(previous, signed.payload.epoch, signal, signed)
     if (previous !== null && equalBytes(previous.signed.link, signed.link)) {
-      return { signedRoot: previous.signed, isNew: false }
+      return { signedRoot: previous.signed, isNew: false, asked }
     }
     const prepared = await readPrepared(this.#state)
     const last = previous?.signed.payload.sequence ?? 0
@@ -157,7 +209,7 @@ export class Publisher {
     const complete = await this.#recordComplete(payload, signal)
     if (previous !== null) await keepHistory(this.#state, previous, signal)
     signal?.throwIfAborted()
-    return await this.#commit(root, complete, [])
+    return await this.#commit(root, complete, [], asked)
   }
 
   async #plan(options: PublishOptions): Promise<Plan> {
@@ -175,7 +227,7 @@ export class Publisher {
     const now = Math.floor(clock.now() / 1000)
     const issued = Math.max(now, before?.issued ?? 0)
     const isUnchanged =
-      options.renew !== true &&
+      options.refresh !== true &&
       previous !== null &&
       equalBytes(previous.signed.payload.root, tree.root) &&
       namesBases(previous.signed, bases) &&
@@ -190,6 +242,7 @@ export class Publisher {
         tree,
         now,
         ...choice,
+        ...(this.#forkEnd === undefined ? {} : { resolves: this.#forkEnd.tips }),
         expires: options.expiresInSeconds === undefined ? null : issued + options.expiresInSeconds,
         merged: bases.map(({ root }) => root),
         ...(options.message === undefined ? {} : { message: options.message }),
@@ -201,7 +254,8 @@ export class Publisher {
     { published, completed }: NextRoot,
     complete: readonly CompleteRecord[],
     notes: readonly (readonly [name: string, value: Uint8Array | null])[],
-  ): Promise<PublishReport> {
+    asked: readonly AskedCarrier[],
+  ): Promise<SigningReport> {
     const { signed } = published
     const meta = new Map<string, Uint8Array | null>([
       [CHAIN, encodePublished(published)],
@@ -213,10 +267,11 @@ export class Publisher {
     if ((await this.#state.store.getMeta(PREPARED)) !== undefined) meta.set(PREPARED, null)
     await this.#state.store.write({ complete, meta }, { durable: true })
     this.#state.log('published @%d', signed.payload.sequence)
-    return { signedRoot: signed, isNew: true }
+    return { signedRoot: signed, isNew: true, asked }
   }
 
   async #previous(): Promise<Published | null> {
+    if (this.#forkEnd !== undefined) return this.#forkEnd.chain
     const bytes = await this.#state.store.getMeta(CHAIN)
     return bytes === undefined ? null : decodePublished(bytes)
   }

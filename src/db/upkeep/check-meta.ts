@@ -17,12 +17,14 @@ import { readOrigin } from '../merging/fork-origin.ts'
 import { readBases } from '../merging/merge-base.ts'
 import {
   BASES,
+  CARRIERS,
   CHAIN,
   DELIVERED,
   FLOOR,
   INVALID,
   LOG_LENGTH,
   logName,
+  ON_FORK,
   ORIGIN,
   PEERS,
   PINS,
@@ -32,6 +34,8 @@ import {
   ROOT,
   ROTATIONS,
 } from '../meta.ts'
+import { readCarrierSettings } from '../carriers.ts'
+import { readOnFork } from '../roots/on-fork.ts'
 import { readPrepared } from '../roots/prepared.ts'
 import { readPins } from './pins.ts'
 import { decodeOwn } from '../roots/signed-log.ts'
@@ -75,10 +79,12 @@ class MetaChecker {
     if (published !== undefined) {
       await this.#decode(INVALID, () => readInvalidRoot(this.#state, published))
       this.#require(CHAIN, chain === undefined || equalBytes(chain.signed.bytes, published.bytes), PUBLISHED)
-      // A replica accepts before it shows; an author's database has no floor.
-      const isReplica = (await store.getMeta(PEERS)) !== undefined
+      // A replica accepts before it shows; an author's database, which signs what follows, has no floor.
+      const isReplica = (await store.getMeta(PEERS)) !== undefined && (await store.getMeta(CHAIN)) === undefined
       this.#require(FLOOR, !isReplica || reaches(floor?.accepted?.root, published), PUBLISHED)
     }
+    await this.#try(CARRIERS, () => readCarrierSettings(store))
+    await this.#try(ON_FORK, () => readOnFork(store))
     await this.#try(PREPARED, () => readPrepared(this.#state))
     await this.#decode(DELIVERED, (bytes) => this.#own(bytes, authority))
     await this.#try(BASES, () => readBases(store))

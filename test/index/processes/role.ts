@@ -65,7 +65,7 @@ const roles: Readonly<Record<string, (directory: string, ...args: string[]) => P
     print('open')
     for (let release = 1; ; release++) {
       await importRelease(db, release)
-      const unsigned = await db.preparePublish({ replacePrepared: true, renew: true })
+      const unsigned = await db.preparePublish({ replacePrepared: true, refresh: true })
       if (unsigned !== undefined) print(unsigned.next.payload.sequence, bytesToHex(unsigned.bytes))
     }
   },
