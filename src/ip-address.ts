@@ -1,6 +1,6 @@
 /**
- * Which IP addresses anybody may be sent to: those that are routed on the public internet. What strangers name (redirects,
- * addresses of peers) must not make this machine speak to itself or to its own network. THREATS row 29.
+ * From where an IP address is reached, and which ones anybody may be sent to: those that are routed on the public internet. What strangers
+ * name (redirects, addresses of peers) must not make this machine speak to itself or to its own network. THREATS row 29.
  */
 
 /** Prefixes that are not public (IANA special-purpose registries), as [bytes, bits]. */
@@ -41,6 +41,18 @@ export function isPublicIp(text: string): boolean {
   return bytes !== undefined && (bytes.length === 4 ? isPublic4(bytes) : isPublic6(bytes))
 }
 
+/** Nearest first, so that they compare as numbers. */
+export const REACH = { loopback: 0, link: 1, private: 2, public: 3 } as const
+export type Reach = (typeof REACH)[keyof typeof REACH]
+
+/** From where a numeric IPv4 or IPv6 address is reached; undefined: from nowhere, or it is no such address. */
+export function reachOf(host: string): Reach | undefined {
+  const bytes = parseIp(host)
+  if (bytes === undefined) return undefined
+  if (isPublicIp(host)) return REACH.public
+  return bytes.length === 4 ? reach4(bytes) : reach6(bytes)
+}
+
 function isPublic4(bytes: readonly number[]): boolean {
   return !RESERVED_4.some(([prefix, bits]) => hasPrefix(bytes, prefix, bits))
 }
@@ -50,6 +62,24 @@ function isPublic6(bytes: readonly number[]): boolean {
     if (hasPrefix(bytes, prefix, prefix.length * 8)) return isPublic4(bytes.slice(at, at + 4))
   }
   return hasPrefix(bytes, [0x20], 3) && !RESERVED_6.some(([prefix, bits]) => hasPrefix(bytes, prefix, bits))
+}
+
+/** Of IPv4 addresses that are not public. What is missing here belongs to nobody. */
+function reach4([a = 0, b = 0]: readonly number[]): Reach | undefined {
+  if (a === 127) return REACH.loopback
+  if (a === 169 && b === 254) return REACH.link
+  if (a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168)) return REACH.private
+  return a === 100 && b >= 64 && b < 128 ? REACH.private : undefined
+}
+
+/** Of IPv6 addresses that are not public. Those that stand for an IPv4 address are what that is. */
+function reach6(bytes: readonly number[]): Reach | undefined {
+  const [a = 0, b = 0] = bytes
+  const isZero = bytes.slice(0, 10).every((byte) => byte === 0)
+  if (isZero && bytes[10] === 0xff && bytes[11] === 0xff) return reach4(bytes.slice(12))
+  if (isZero && bytes.slice(10, 15).every((byte) => byte === 0) && bytes[15] === 1) return REACH.loopback
+  if (a === 0xfe && (b & 0xc0) === 0x80) return REACH.link
+  return (a & 0xfe) === 0xfc ? REACH.private : undefined
 }
 
 function hasPrefix(bytes: readonly number[], prefix: readonly number[], bits: number): boolean {

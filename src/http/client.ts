@@ -11,12 +11,11 @@ import type { LookupFunction } from 'node:net'
 import type { Clock } from '../clock.ts'
 import type { CoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
-import { isPublicIp } from '../ip-address.ts'
 import { type Fault, type Traffic, peerFault } from '../sync/index.ts'
 import { UNREACHABLE_REASONS } from '../unreachable-reasons.ts'
 import { HEADER_BYTES_MAX, IDLE_SOCKET_MS, REDIRECTS_MAX, SOCKETS_PER_HOST_MAX } from './limits.ts'
 import { Exchange, HttpResponse } from './response.ts'
-import { isLiterallyPrivate, parseHttpUrl, type Reach, Target } from './target.ts'
+import { parseHttpUrl, type Reach, Target } from './target.ts'
 import { Watch } from './watch.ts'
 
 /** Finds all addresses of a name. */
@@ -119,8 +118,7 @@ export class HttpClient {
 
   async #sendOnce(url: URL, { headers, signal }: HttpRequest): Promise<HttpResponse> {
     signal?.throwIfAborted()
-    const reach = this.#target.reachOf(url)
-    if (reach === 'public' && isLiterallyPrivate(url)) {
+    if (!this.#target.mayAsk(url)) {
       throw this.fault('protocol', `leads to ${url.host}, which is in a private network`)
     }
     this.#requests++
@@ -128,7 +126,7 @@ export class HttpClient {
     const outgoing = (isSecure ? httpsRequest : httpRequest)(url, {
       agent: this.#agents[isSecure ? 'https:' : 'http:'],
       headers: { ...headers, 'accept-encoding': 'identity', 'user-agent': 'coppice' },
-      lookup: this.#lookup(reach),
+      lookup: this.#lookup(this.#target.judge(url)),
       maxHeaderSize: HEADER_BYTES_MAX,
     })
     const exchange = new Exchange(outgoing, this.#watch, signal)
@@ -149,12 +147,13 @@ export class HttpClient {
   }
 
   /** Checked when the name is resolved, for all its addresses: a look beforehand could be answered otherwise. */
-  #lookup(reach: Reach): LookupFunction {
+  #lookup(mayAsk: (address: string) => boolean): LookupFunction {
     return (host, options, callback) => {
       this.#resolve(host, { ...options, all: true }, (error, addresses) => {
         if (error !== null) return callback(error, '')
-        const inner = reach === 'public' ? addresses.find(({ address }) => !isPublicIp(address)) : undefined
-        if (inner !== undefined) return callback(new Forbidden(`${escapeText(host)} leads into a private network`), '')
+        if (!addresses.every(({ address }) => mayAsk(address))) {
+          return callback(new Forbidden(`${escapeText(host)} leads into a private network`), '')
+        }
         const [first] = addresses
         if (first === undefined) return callback(new Error('the host name has no address'), '')
         if (options.all === true) return callback(null, addresses)

@@ -1,11 +1,12 @@
 /**
  * Where requests may go (mirror.md, 6). The user's own URL may name any host, his own network included. A redirect may
- * lead to another public host, never from https to http, and into a private network only where the user's URL names such a
- * host literally: a name is the word of whoever owns the domain. THREATS row 29.
+ * lead to another public host, never from https to http, and into a private network only where the user's URL names a host of
+ * such a network literally: a name is the word of whoever owns the domain. From there it leads no nearer to this machine (its own
+ * loopback, or the metadata service of its link), and from its own loopback to no network beside it. THREATS row 29.
  */
 import { CoppiceError } from '../errors.ts'
 import { escapeText, quoteText } from '../escape.ts'
-import { isPublicIp, parseIp } from '../ip-address.ts'
+import { parseIp, REACH, reachOf } from '../ip-address.ts'
 import { URL_CHARS_MAX } from './limits.ts'
 
 /** Whether a peer is named by a URL, and not by a multiaddr. */
@@ -46,9 +47,24 @@ export class Target {
     this.#reach = reach
   }
 
-  reachOf(url: URL): Reach {
-    if (this.#reach === 'public') return 'public'
-    return url.hostname === this.base.hostname || isLiterallyPrivate(this.base) ? 'any' : 'public'
+  /**
+   * Whether a request for `url` may go to an address: one that its host is, or that its name is resolved to. Hosts of a link are asked only
+   * where the user's URL names them.
+   */
+  judge(url: URL): (address: string) => boolean {
+    const isUsers = this.#reach === 'any'
+    if (isUsers && url.hostname === this.base.hostname) return () => true
+    const given = isUsers ? reachOf(addressOf(this.base)) : undefined
+    return (address) => {
+      const reach = reachOf(address)
+      return reach === REACH.public || (reach !== undefined && reach === given && reach !== REACH.link)
+    }
+  }
+
+  /** As {@link judge}, of what the URL itself says: true for names that are not resolved yet. */
+  mayAsk(url: URL): boolean {
+    const address = addressOf(url)
+    return parseIp(address) === undefined || this.judge(url)(address)
   }
 
   /** Where `location` leads from `from`; a text says why not. Whether that is within reach is seen when it is asked. */
@@ -62,14 +78,8 @@ export class Target {
   }
 }
 
-/** Whether the host is an address that is not public, or a name that stands for this machine. */
-export function isLiterallyPrivate(url: URL): boolean {
-  const host = hostOf(url)
-  if (/(^|\.)localhost\.?$/.test(host)) return true
-  return parseIp(host) !== undefined && !isPublicIp(host)
-}
-
-/** Without the brackets of IPv6. */
-function hostOf(url: URL): string {
-  return url.hostname.replace(/^\[(.*)\]$/, '$1')
+/** The host, without the brackets of IPv6; a name that stands for this machine as its address. */
+function addressOf(url: URL): string {
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  return /(^|\.)localhost\.?$/.test(host) ? '127.0.0.1' : host
 }

@@ -11,7 +11,7 @@ import { FRAME_BYTES_MAX } from '../limits.ts'
 import type { Log } from '../log.ts'
 import { serveChannel, type Channel, type ChannelHandler, type ChannelDialer } from '../sync/channel.ts'
 import type { VouchedAddress } from '../sync/index.ts'
-import { isRelayed, parseDialAddress, peerIdOf, relayOf } from './address.ts'
+import { hostOf, isRelayed, parseDialAddress, peerIdOf, relayOf } from './address.ts'
 import { dialError } from './dial-error.ts'
 import type { DialGuard } from './dial-guard.ts'
 import { directConnection } from './direct-connection.ts'
@@ -23,6 +23,7 @@ import { judgeAddresses, reachOfPeer, vouchFor } from './learned-addresses.ts'
 import type { Libp2pParts } from './libp2p.ts'
 import { STOP_GRACE_MS } from './limits.ts'
 import { createLogger } from './log.ts'
+import { hostKey } from './reach.ts'
 import { StreamChannel } from './stream-channel.ts'
 
 /** The sync protocol's id (protocol.md, 1): a change that old peers cannot follow takes a new one. */
@@ -219,7 +220,8 @@ export class NetworkNode implements AsyncDisposable {
   #adopt(stream: Stream, connection: Connection, frameBytesMax: number = FRAME_BYTES_MAX): StreamChannel {
     const { sendStallMs, lingerMs } = this.#limits
     const isLimited = connection.limits !== undefined
-    const options = { frameBytesMax, sendStallMs, lingerMs, isLimited }
+    const host = hostKey(hostOf(connection.remoteAddr))
+    const options = { frameBytesMax, sendStallMs, lingerMs, host, isLimited }
     const channel = new StreamChannel(stream, connection.remotePeer.toString(), options)
     this.#channels.add(channel)
     void channel.closed.then(() => this.#channels.delete(channel))

@@ -13,6 +13,8 @@ export interface StreamChannelOptions {
   readonly sendStallMs: number
   /** So is one that, after our close(), neither sends nor ends its side for so long. */
   readonly lingerMs: number
+  /** See {@link Channel.host}. */
+  readonly host: string
   /** See {@link Channel.isLimited}. */
   readonly isLimited: boolean
 }
@@ -21,6 +23,7 @@ export class StreamChannel implements Channel {
   readonly peer: string
   /** The protocol id negotiated for the stream. */
   readonly protocol: string
+  readonly host: string
   readonly isLimited: boolean
   /** Resolves when the stream is gone, whatever the reason; frames that arrived before may still be unread. */
   readonly closed: Promise<void>
@@ -36,6 +39,7 @@ export class StreamChannel implements Channel {
   constructor(stream: Stream, peer: string, options: StreamChannelOptions) {
     this.peer = peer
     this.protocol = stream.protocol
+    this.host = options.host
     this.isLimited = options.isLimited
     this.#stream = stream
     this.#lingerMs = options.lingerMs

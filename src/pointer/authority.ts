@@ -68,12 +68,15 @@ export interface JoinedRotations {
   readonly added: number
   /** Two for one epoch, both validly signed: the held one stands. */
   readonly conflict: { readonly held: Rotation; readonly other: Rotation } | undefined
+  /** Why the rest of the chain does not continue what was known and added; undefined where there is none. */
+  readonly failure: Error | undefined
 }
 
 /**
  * `authority` with what another chain of the same author, from wherever, has beyond it; or the end of one, which is enough where it
- * begins within what is known. Only what is new costs a signature.
- * @throws {CoppiceError} `SIGNED_ROOT_INVALID` where `bytes` are no chain of that author that begins here.
+ * begins within what is known. Only what is new costs a signature. What is valid counts whatever follows it: whoever keeps it does not
+ * verify it again when it comes with another false end.
+ * @throws {CoppiceError} `SIGNED_ROOT_INVALID` where `bytes` are no array of rotations.
  */
 export function joinRotations(authority: Authority, bytes: Uint8Array): JoinedRotations {
   let joined = authority
@@ -82,12 +85,14 @@ export function joinRotations(authority: Authority, bytes: Uint8Array): JoinedRo
     if (result.outcome === 'added') joined = result.authority
     // What follows in the other chain grew out of what does not stand here.
     if (result.outcome === 'equivocation') {
-      return { authority: joined, added: countAdded(joined, authority), conflict: result }
+      return { authority: joined, added: countAdded(joined, authority), conflict: result, failure: undefined }
     }
-    if (result.outcome === 'invalid')
-      throw chainFailure(`expected one that continues the chain, got ${describe(result)}`, 0)
+    if (result.outcome === 'invalid') {
+      const failure = chainFailure(`expected one that continues the chain, got ${describe(result)}`, 0)
+      return { authority: joined, added: countAdded(joined, authority), conflict: undefined, failure }
+    }
   }
-  return { authority: joined, added: countAdded(joined, authority), conflict: undefined }
+  return { authority: joined, added: countAdded(joined, authority), conflict: undefined, failure: undefined }
 }
 
 function countAdded(joined: Authority, before: Authority): number {

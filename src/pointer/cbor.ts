@@ -14,6 +14,8 @@ const MAJOR_ARRAY = 4
 const MAJOR_MAP = 5
 const MAJOR_TAG = 6
 const NULL_BYTE = 0xf6
+/** Before an integer of 64 bits. */
+const UINT64_BYTE = 0x1b
 /** Tag 42, a byte string of 37 bytes, the historical 0x00 before a CID. */
 const LINK_HEAD: Uint8Array = Uint8Array.of(0xd8, 0x2a, 0x58, 0x25, 0x00)
 
@@ -153,6 +155,15 @@ export class CborReader {
     const text = decodeUtf8(this.#take(field, length))
     if (text === undefined) this.fail(`${field}: expected valid UTF-8`, start)
     return text
+  }
+
+  /** Of 64 bits, as formats of others have them: above the safe integers the highest of these. */
+  saturatedUint(field: string): number {
+    const [start, limit] = [this.#at, Number.MAX_SAFE_INTEGER]
+    const isLarge = this.#bytes[start] === UINT64_BYTE && start + 9 <= this.#bytes.length
+    if (!isLarge || this.#view.getBigUint64(start + 1) <= BigInt(limit)) return this.uint(field, 0, limit)
+    this.#at += 9
+    return limit
   }
 
   /** A link whose codec is `codec`. */

@@ -19,6 +19,8 @@ export function assertFrame(frame: Uint8Array): void {
 export interface Channel {
   /** The peer as its users name it: a libp2p peer id, or a test's label. For reports; never parsed. */
   readonly peer: string
+  /** What counts as the machine it comes from, since peer ids cost nothing; that of the relay, where it leads through one. Absent: unknown. */
+  readonly host?: string
   /** Whether it leads through a relay, which others pay for: small talk only, no data (protocol.md, 14). Absent: it does not. */
   readonly isLimited?: boolean
   /**

@@ -31,6 +31,7 @@ import {
 import { pointerOf, recordOf } from '../conformance/carriers.ts'
 import { rejectsCode } from '../support/throws.ts'
 import { AuthorChain, signerOf, START } from '../support/author-chain.ts'
+import { failureOf } from '../support/database-lab.ts'
 import { MemoryValues } from '../support/memory-values.ts'
 import { surroundings } from '../../src/surroundings.ts'
 
@@ -118,6 +119,26 @@ test('of two records that say different things of a database, the higher root is
   )
   assert.is(sequenceOf(await lab.get(a)), 2)
   assert.is(sequenceOf(await lab.get(b)), 1)
+})
+
+test('after a record of the highest sequence nothing is signed, and it is said what to do', async () => {
+  const lab = createLab()
+  const [chain] = (await chains('robbed', 'a')) as [AuthorChain]
+  const [{ signer }, validUntil] = [chain, NOW + 10 ** 9]
+  const entries = new Map([['a', chain.at(1).bytes]])
+  const by = { value: '/ipfs/x', sequence: Number.MAX_SAFE_INTEGER, validUntil, ttlMs: 1000, entries }
+  const thiefs = await signIpnsRecord(signer, by)
+  lab.values.hold(0, ipnsKey(signer.publicKey), thiefs)
+  await chain.publish()
+  for (const signing of [
+    () => lab.put(chain),
+    () => signRecordOffline(signer, thiefs, new Map([['b', chain.at(2).bytes]]), NOW),
+  ]) {
+    const error = await failureOf(signing())
+    assert.equal([error.code, error.details['reason']], ['USAGE', 'ipns-ended'])
+    assert.match(error.message, /highest sequence.*coppice key rotate/)
+  }
+  assert.equal(lab.record(signer).sequence, Number.MAX_SAFE_INTEGER, 'nothing was put')
 })
 
 test('a root counts under the key that signed it, and in no other record', async () => {

@@ -52,6 +52,19 @@ test('the stock package validates ours, and we open its', async () => {
   }
 })
 
+test('sequences of 64 bits are taken for the highest that we count', async () => {
+  const key = await generateKeyPairFromSeed('Ed25519', SEED)
+  for (const [sequence, opened] of [
+    [2 ** 53 - 2, 2 ** 53 - 2],
+    [2 ** 53 - 1, 2 ** 53 - 1],
+    [2n ** 53n, 2 ** 53 - 1],
+    [2n ** 64n - 1n, 2 ** 53 - 1],
+  ] as const) {
+    const theirs = marshalIPNSRecord(await createIPNSRecord(key, PATH, sequence, 86_400_000, { v1Compatible: false }))
+    assert.is(openIpnsRecord(createSigner(SEED).publicKey, theirs)?.sequence, opened)
+  }
+})
+
 test('the signed data are DAG-CBOR as the stock codec has it, and nothing else is taken', async () => {
   const signer = createSigner(SEED)
   const long = 'a'.repeat(48)

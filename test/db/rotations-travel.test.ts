@@ -4,10 +4,12 @@ import * as assert from 'uvu/assert'
 import { ATTACHMENT_IDS, encodeAttachments } from '../../src/carriers/attachments.ts'
 import type { Replica } from '../../src/db/index.ts'
 import { readAuthority } from '../../src/db/roots/standing.ts'
+import { hearStatements } from '../../src/db/roots/statements.ts'
 import {
   addRotation,
   type Authority,
   createAuthority,
+  createFloor,
   decodeRotation,
   encodeRotations,
   type Signer,
@@ -169,6 +171,22 @@ test('rotations that nobody who may has signed change nothing; the peer is judge
   assert.is(outcomesOf(report)['usurper'], 'liar')
   assert.not.equal(outcomesOf(report)['deceived'], 'liar')
   assert.is(await rotationsOf(replica), 0)
+})
+
+test('of a chain with a false end the beginning is kept, and is not verified again', async () => {
+  const lab = new DatabaseLab()
+  const owner = authorUnder(start, author)
+  const root = await owner.publish(rows('1'))
+  const valid = await rotated(start, author, 1, second)
+  const payload = { author: author.publicKey, epoch: 2, newKey: author.publicKey }
+  const end = decodeRotation(await signRotation(stranger, payload))
+  const statements = (): Uint8Array => said({ ...valid, rotations: [...valid.rotations, end] })
+  const heard = hearStatements({ floor: createFloor(author.publicKey, owner.name), authority: start }, statements())
+  assert.equal([heard.problem, heard.authority], ['unconnected', valid])
+  lab.handle('deceiver', owner.showing(root, {}, { statements, attachments: statements }))
+  const replica = await lab.replica(owner, ['deceiver'])
+  await replica.pull().catch(() => {})
+  assert.is(await rotationsOf(replica), 1)
 })
 
 test('two rotations for one epoch by the authority before it: the first one stands, and its epoch is over', async () => {

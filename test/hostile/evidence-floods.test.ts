@@ -40,33 +40,72 @@ async function served(): Promise<{ replica: Replica; hearing: Hearing; kept: () 
   return { replica, hearing: new Hearing(replica.state), kept }
 }
 
+/** One is refused after its burst of 4: this uses up what all may have. */
+async function flood(hearing: Hearing, real: Uint8Array): Promise<void> {
+  for (let i = 0; i < MANY; i++) await hearing.hear(said(forged(real, i)), `host ${i % 20}`)
+}
+
 test('of a flood of forgeries only so many are looked at; what is true is heard a little later', async () => {
   const { hearing, kept } = await served()
   const real = encodeEvidence(await evidenceOf(0))
-  for (let i = 0; i < MANY; i++) await hearing.hear(said(forged(real, i)))
-  await hearing.hear(said(real))
+  await flood(hearing, real)
+  await hearing.hear(said(real), 'friend')
   assert.equal(await kept(), [], 'nobody looks at any more now')
   await clock.run(clock.sleep(1_000))
-  await hearing.hear(said(real))
+  await hearing.hear(said(real), 'friend')
+  assert.equal(await kept(), [0])
+})
+
+test('what one host says does not keep the others from being heard', async () => {
+  const { hearing, kept } = await served()
+  const real = encodeEvidence(await evidenceOf(0))
+  for (let i = 0; i < MANY; i++) await hearing.hear(said(forged(real, i)), 'foe')
+  await hearing.hear(said(real), 'foe')
+  assert.equal(await kept(), [], 'it has had its share')
+  await hearing.hear(said(real), 'friend')
+  assert.equal(await kept(), [0], 'at once')
+})
+
+test('a host that said what is false is heard again after a while', async () => {
+  const { hearing, kept } = await served()
+  const real = encodeEvidence(await evidenceOf(0))
+  for (let i = 0; i < MANY; i++) await hearing.hear(said(forged(real, i)), 'both')
+  await clock.run(clock.sleep(9_000))
+  await hearing.hear(said(real), 'both')
+  assert.equal(await kept(), [])
+  await clock.run(clock.sleep(1_000))
+  await hearing.hear(said(real), 'both')
+  assert.equal(await kept(), [0])
+})
+
+test('of very many hosts those that were not heard for longest are forgotten, and get no more than all may have', async () => {
+  const { hearing, kept } = await served()
+  const real = encodeEvidence(await evidenceOf(0))
+  for (let i = 0; i < MANY; i++) await hearing.hear(said(forged(real, i)), 'first')
+  for (let i = 0; i < 1024; i++) await hearing.hear(said(forged(real, i % MANY)), `host ${i}`)
+  await hearing.hear(said(real), 'first')
+  assert.equal(await kept(), [], 'forgotten, and yet not heard')
+  await clock.run(clock.sleep(1_000))
+  await hearing.hear(said(real), 'first')
   assert.equal(await kept(), [0])
 })
 
 test('what is known, of another database, or too old to be kept costs nothing, however often it comes', async () => {
   const { hearing, kept } = await served()
   const known = said(encodeEvidence(await evidenceOf(20)))
-  await hearing.hear(known)
+  await hearing.hear(known, 'a')
   const foreign = [await evidenceOf(5, 'stranger'), await evidenceOf(5, 'rogue', 'towns')].map((each) =>
     said(encodeEvidence(each)),
   )
-  for (const bytes of [known, ...foreign]) for (let i = 0; i < MANY; i++) await hearing.hear(bytes)
+  for (const bytes of [known, ...foreign]) for (let i = 0; i < MANY; i++) await hearing.hear(bytes, 'a')
   for (let epoch = 21; epoch < 20 + EVIDENCE_EPOCHS_MAX; epoch++) {
-    await hearing.hear(said(encodeEvidence(await evidenceOf(epoch))))
+    await hearing.hear(said(encodeEvidence(await evidenceOf(epoch))), `of ${epoch}`)
   }
   assert.is((await kept()).length, EVIDENCE_EPOCHS_MAX)
   const old = said(encodeEvidence(await evidenceOf(19)))
-  for (let i = 0; i < MANY; i++) await hearing.hear(old)
+  for (let i = 0; i < MANY; i++) await hearing.hear(old, 'a')
   // Nothing was used up, though no time has passed.
-  await hearing.hear(said(encodeEvidence(await evidenceOf(100))))
+  await hearing.hear(said(encodeEvidence(await evidenceOf(100))), 'a')
   assert.equal((await kept())[0], 100)
 })
 
@@ -74,9 +113,9 @@ test('whatever bytes come, nothing is thrown and nothing is kept', async () => {
   const { hearing, kept } = await served()
   const real = encodeEvidence(await evidenceOf(0))
   for (let cut = 1; cut < 64; cut++) {
-    await hearing.hear(said(real).slice(cut))
-    await hearing.hear(said(real.slice(0, -7 * cut)))
-    await hearing.hear(encodeAttachments(new Map([[ATTACHMENT_IDS.rotations, real.slice(cut)]])))
+    await hearing.hear(said(real).slice(cut), 'a')
+    await hearing.hear(said(real.slice(0, -7 * cut)), 'a')
+    await hearing.hear(encodeAttachments(new Map([[ATTACHMENT_IDS.rotations, real.slice(cut)]])), 'a')
   }
   assert.equal(await kept(), [])
 })

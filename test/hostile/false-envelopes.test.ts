@@ -18,13 +18,22 @@ import { signItem } from '../../src/carriers/bep44/item.ts'
 import type { PointerRecord } from '../../src/carriers/carrier.ts'
 import { encodeIpnsHops } from '../../src/carriers/ipns/hops.ts'
 import { signNextRecord } from '../../src/carriers/ipns/next-record.ts'
+import { signIpnsRecord } from '../../src/carriers/ipns/record.ts'
+import { newerEnvelope } from '../../src/carriers/newer-envelopes.ts'
 import { resolve } from '../../src/carriers/resolve.ts'
 import { withValidEnvelopes } from '../../src/carriers/valid-envelopes.ts'
 import { openHttp } from '../../src/http/index.ts'
 import { mirrorCarrier } from '../../src/mirror/mirror-carrier.ts'
 import { ATTACHMENT_BYTES_MAX } from '../../src/mirror/limits.ts'
 import { encodeRootFile, wellKnownPath } from '../../src/mirror/root-file.ts'
-import { carrierSequence, createFloor, signGrant, type SignedRoot, type Signer } from '../../src/pointer/index.ts'
+import {
+  carrierSequence,
+  createFloor,
+  signGrant,
+  signRotation,
+  type SignedRoot,
+  type Signer,
+} from '../../src/pointer/index.ts'
 import { surroundings } from '../../src/surroundings.ts'
 import { pointerOf } from '../conformance/carriers.ts'
 import { AuthorChain, signerOf } from '../support/author-chain.ts'
@@ -91,6 +100,70 @@ test('right envelopes stay, and each wrong one goes without the others', async (
   }
   const garbage = { signedRoot: Uint8Array.of(1), attachments: envelopes }
   assert.is(withValidEnvelopes(pointerOf(chain), garbage).attachments.size, 0)
+})
+
+test('a valid envelope that is older, or over, takes the place of no newer one; of two ways the newer hops stay', async () => {
+  const { chain, root, envelopes } = await granted()
+  const { name } = chain
+  const now = clock.now()
+  const day = 86_400_000
+  const newer = (id: number, kept: Uint8Array, next: Uint8Array): Uint8Array => newerEnvelope(id, root, kept, next, now)
+  const record = async (by: Signer, entry: Uint8Array, sequence: number, validUntil = now + day): Promise<Uint8Array> =>
+    await signIpnsRecord(by, { value: '/ipfs/x', sequence, validUntil, ttlMs: 1000, entries: new Map([[name, entry]]) })
+  // From the worst to the best.
+  const ranked = [
+    Uint8Array.of(1),
+    await record(signer, root.bytes, 9, now - day),
+    await record(signer, root.bytes, 3),
+    await record(signer, root.bytes, 3, now + 2 * day),
+    await record(signer, root.bytes, 4),
+  ]
+  for (const [i, better] of ranked.entries()) {
+    for (const worse of ranked.slice(0, i)) {
+      assert.equal(newer(ATTACHMENT_IDS.ipns, better, worse), better)
+      assert.equal(newer(ATTACHMENT_IDS.ipns, worse, better), better)
+    }
+  }
+
+  // The author's key was rotated; both ways lead over the new one to the signer.
+  const [second, by] = [signerOf('second'), chain.signer]
+  const rotation = await signRotation(by, { author: by.publicKey, epoch: 1, newKey: second.publicKey })
+  const grantOf = async (signing: Signer, epoch: number, firstSequence: number): Promise<Uint8Array> =>
+    await signGrant(signing, {
+      author: by.publicKey,
+      name,
+      epoch,
+      firstSequence,
+      expires: null,
+      signer: signer.publicKey,
+    })
+  const [direct, grant, grant2] = [
+    root.payload.grant as Uint8Array,
+    await grantOf(second, 1, 1),
+    await grantOf(second, 1, 2),
+  ]
+  const way = async (...hops: Promise<Uint8Array>[]): Promise<Uint8Array> =>
+    encodeIpnsHops(await Promise.all(hops)) as Uint8Array
+  const [first2, first3] = [record(by, rotation, 2), record(by, rotation, 3)]
+  const [then5, then6] = [record(second, grant, 5), record(second, grant2, 6)]
+  const best = await way(first3, then6)
+  const { ipnsHops, bep44Hops } = ATTACHMENT_IDS
+  assert.equal(newer(ipnsHops, await way(first3, then5), await way(first2, then6)), best, 'the newer of each')
+  assert.equal(newer(ipnsHops, best, await way(first2, then5)), best)
+  assert.equal(newer(ipnsHops, await way(first2, then5), best), best)
+  assert.equal(newer(ipnsHops, best, await way(record(by, direct, 1))), best, 'an older way')
+  const straight = await way(record(by, direct, 9))
+  assert.equal(newer(ipnsHops, best, straight), straight, 'a newer way')
+  assert.equal(newer(ipnsHops, best, Uint8Array.of(1)), best)
+  assert.equal(newer(ipnsHops, Uint8Array.of(1), best), best)
+
+  const items = [encodeHops([await signHop(by, name, rotation), await signHop(second, name, grant)])]
+  items.push(encodeHops([await signHop(by, name, rotation), await signHop(second, name, grant2)]))
+  const [old, young] = items as [Uint8Array, Uint8Array]
+  assert.equal([newer(bep44Hops, young, old), newer(bep44Hops, old, young)], [young, young])
+  assert.equal([newer(bep44Hops, young, Uint8Array.of(1)), newer(bep44Hops, Uint8Array.of(1), young)], [young, young])
+  const sign = envelopes.get(ATTACHMENT_IDS.bep44) as Uint8Array
+  assert.equal(newer(ATTACHMENT_IDS.bep44, sign, sign), sign)
 })
 
 test('what a web server puts beside the newest root is neither kept nor told, however much it is', async () => {

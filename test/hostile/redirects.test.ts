@@ -67,7 +67,7 @@ async function askFrom(base: string, location: string, reach: Reach = 'any'): Pr
 
 const test = suite('hostile/redirects')
 
-test('a redirect leads to the same host, or to where the URL of the user is literally', async () => {
+test('a redirect leads to the same host, or to a place like the one that the URL of the user is literally', async () => {
   await scope(async (use) => {
     const { port, paths } = await redirecting(use)
     const named = `http://mirror.test:${port}/`
@@ -118,6 +118,53 @@ test('a redirect does not lead into a private network, named or literal, whateve
       [],
     )
   })
+})
+
+test('from a private address a redirect leads no nearer to this machine, and from loopback to no network beside it', () => {
+  const targets = [
+    'http://198.45.67.89/',
+    'http://other.test/',
+    'http://10.9.9.9/',
+    'http://[fd00::2]/',
+    'http://127.0.0.2/',
+    'http://[::1]/',
+    'http://a.localhost/',
+    'http://169.254.169.254/latest/meta-data',
+    'http://[::ffff:169.254.169.254]/',
+    'http://[64:ff9b::a9fe:a9fe]/',
+    'http://[fe80::1]/',
+    'http://0.0.0.0/',
+  ]
+  const open = ['http://198.45.67.89/', 'http://other.test/']
+  const network = ['http://10.9.9.9/', 'http://[fd00::2]/']
+  const own = ['http://127.0.0.2/', 'http://[::1]/', 'http://a.localhost/']
+  for (const [base, allowed] of [
+    ['http://10.1.2.3/', [...open, ...network]],
+    ['http://[fd00::1]/', [...open, ...network]],
+    ['http://127.0.0.1/', [...open, ...own]],
+    ['http://localhost/', [...open, ...own]],
+    ['http://169.254.1.1/', open],
+    ['http://0.0.0.0/', open],
+    ['http://198.45.67.1/', open],
+    ['http://mirror.test/', open],
+  ] as const) {
+    const target = new Target(parseHttpUrl(base), 'any')
+    const others = targets.filter((each) => new URL(each).hostname !== target.base.hostname)
+    assert.equal(
+      others.filter((each) => target.mayAsk(new URL(each))),
+      [...allowed],
+      base,
+    )
+    assert.ok(target.mayAsk(target.base), base)
+    // A name leads where it is resolved to.
+    const judge = target.judge(new URL('http://other.test/'))
+    const hosts = ['198.45.67.89', '10.9.9.9', '127.0.0.2', '169.254.169.254', '0.0.0.0', 'no address']
+    assert.equal(
+      hosts.filter(judge),
+      hosts.filter((host) => allowed.some((each) => new URL(each).hostname === host)),
+      base,
+    )
+  }
 })
 
 test('redirects without end, to other protocols, with passwords or to nowhere are refused', async () => {

@@ -3,13 +3,15 @@ import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { saltOf } from '../../src/carriers/bep44/hops.ts'
+import { signItem } from '../../src/carriers/bep44/item.ts'
 import { ATTACHMENT_IDS } from '../../src/carriers/index.ts'
 import { keepAttachments } from '../../src/db/roots/attachments.ts'
 import { openHttp } from '../../src/http/index.ts'
 import { exportMirror, mirrorCarrier } from '../../src/mirror/index.ts'
 import { ATTACHMENT_BYTES_MAX } from '../../src/mirror/limits.ts'
 import { attachmentsOf, decodeRootFile, encodeRootFile, wellKnownPath } from '../../src/mirror/root-file.ts'
-import type { SignedRoot } from '../../src/pointer/index.ts'
+import { carrierSequence, type SignedRoot } from '../../src/pointer/index.ts'
 import type { CarrierAnswer, PointerName } from '../../src/carriers/index.ts'
 import { surroundings } from '../../src/surroundings.ts'
 import { signerOf } from '../support/author-chain.ts'
@@ -66,12 +68,13 @@ test('what is kept beside the root is exported, shown, and said to those who pul
   await inDirectory(async (directory, use) => {
     const db = await publishedRows(20)
     const root = (await db.published()) as SignedRoot
-    const envelope = new Uint8Array(64).fill(5)
-    await keepAttachments(db.state, root, new Map([[ATTACHMENT_IDS.bep44, envelope]]))
+    const item = await signItem(signerOf('author'), saltOf(db.name), carrierSequence(root.payload), root.bytes)
+    const envelopes = new Map([[ATTACHMENT_IDS.bep44, item.signature]])
+    await keepAttachments(db.state, root, envelopes)
     await exportMirror(db, directory)
     assert.is((await exportMirror(db, directory)).changed, false)
     const server = use(await FileServer.open(directory))
-    assert.equal((await ask(server, db)).shown[0]?.record.attachments, new Map([[ATTACHMENT_IDS.bep44, envelope]]))
+    assert.equal((await ask(server, db)).shown[0]?.record.attachments, envelopes)
 
     const file = decodeRootFile(await readFile(join(directory, 'root')))
     const silent = await openSession(db, server.url)

@@ -57,6 +57,7 @@ test('a hidden node has a place, and talks through it', async () => {
   const channel = await client.dialer(address, { isSmallTalk: true }).open(AbortSignal.timeout(60_000))
   assert.is(channel.peer, hidden.peerId)
   assert.is(channel.isLimited, true)
+  assert.is(channel.host, '127.0.0.1', 'that of the relay')
   await channel.send(Uint8Array.of(1, 2, 3))
   assert.equal(await channel.receive(), Uint8Array.of(1, 2, 3))
   assert.equal(limited, [true])

@@ -1,7 +1,7 @@
 /** Who signs the next root, and why somebody may not (docs/spec/record.md, 3): told before anything is signed, and to readers. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { CoppiceError } from '../../src/errors.ts'
+import { CoppiceError, isCoppiceError } from '../../src/errors.ts'
 import {
   addRotation,
   type Authority,
@@ -20,6 +20,7 @@ import {
   createFloor,
   type NextRootOptions,
   type RootPayload,
+  type Rotation,
   signGrant,
   type Signer,
   signRotation,
@@ -172,8 +173,24 @@ test('chains of rotations are joined, and a second one for an epoch is set apart
   assert.equal([split.added, split.conflict?.held.epoch], [0, 2])
   assert.equal(split.authority, two)
   const between = await rotate(one, a, 3, c)
-  throwsCode(() => joinRotations(two, encodeRotations(between)), 'SIGNED_ROOT_INVALID', /order/)
-  throwsCode(() => joinRotations(createAuthority(a.publicKey), encodeRotations(one)), 'SIGNED_ROOT_INVALID')
+  const failed = joinRotations(two, encodeRotations(between))
+  assert.is(failed.authority, two)
+  assert.match(failed.failure?.message ?? '', /order/)
+  const foreign = joinRotations(createAuthority(a.publicKey), encodeRotations(one))
+  assert.equal([foreign.added, isCoppiceError(foreign.failure, 'SIGNED_ROOT_INVALID')], [0, true])
+  throwsCode(() => joinRotations(none, Uint8Array.of(1)), 'SIGNED_ROOT_INVALID')
+  const three = await rotate(two, b, 9, c)
+  const last = three.rotations.at(-1) as Rotation
+  const forged = { ...last, bytes: last.bytes.with(-1, (last.bytes.at(-1) ?? 0) ^ 1) }
+  const bogus = encodeRotations({ ...two, rotations: [...two.rotations, forged] })
+  const begun = joinRotations(none, bogus)
+  assert.equal(
+    [begun.added, isCoppiceError(begun.failure, 'SIGNED_ROOT_INVALID')],
+    [2, true],
+    'what is valid before it counts',
+  )
+  assert.equal(begun.authority, two)
+  assert.is(joinRotations(begun.authority, bogus).authority, begun.authority, 'and is not verified again')
   assert.equal(decodeChain(encodeRotations(two)), two)
   throwsCode(() => decodeChain(encodeRotations(none)), 'SIGNED_ROOT_INVALID')
 })

@@ -5,6 +5,7 @@ import { ATTACHMENTS_BYTES_MAX as CARRIED_BYTES_MAX } from '../../src/carriers/a
 import { ChannelSession, createChannelPair, ProviderSet, serveChannel } from '../../src/sync/index.ts'
 import { ATTACHMENTS_BYTES_MAX, STATEMENTS_BYTES_MAX, TELLS_BURST } from '../../src/sync/limits.ts'
 import { encodeMessage } from '../../src/sync/wire/index.ts'
+import { passing } from '../support/passing-channel.ts'
 import { AUTHOR, CountingStore, Lab, NAME, rootId } from '../support/sync-lab.ts'
 import { utf8 } from '../support/tree-sets.ts'
 
@@ -41,14 +42,22 @@ class Bench {
     for (const change of this.#changes.splice(0)) change()
   }
 
-  async session(statements?: Uint8Array): Promise<ChannelSession> {
+  async session(statements?: Uint8Array, host?: string): Promise<ChannelSession> {
     const [channel, theirs] = createChannelPair({ names: ['puller', 'provider'] })
-    void serveChannel(theirs, this.#set.handle)
+    void serveChannel(host === undefined ? theirs : passing(theirs, { host }), this.#set.handle)
     const session = new ChannelSession(channel, 'provider', this.lab.clock)
     await session.hello({ author: AUTHOR, name: NAME, have: rootId(3, utf8('root 3')), statements })
     return session
   }
 }
+
+test('statements are those of a machine, where it is known: peer ids cost nothing', async () => {
+  const bench = new Bench()
+  const session = await bench.session(utf8('first'), '10.0.0.1')
+  session.tell(null, utf8('second'))
+  await bench.lab.clock.run(session.getRoot(null, 0))
+  assert.equal(bench.heard, ['10.0.0.1: first', '10.0.0.1: second'])
+})
 
 test('a hello is heard, and the welcome says what it did not say', async () => {
   const bench = new Bench()

@@ -41,7 +41,8 @@ function isHigher(a: Uint8Array, b: Uint8Array): boolean {
 
 /**
  * The record after those that are `known`, with one entry set.
- * @throws {CoppiceError} `USAGE` where it would be larger than IPNS records may be: an author has about ten databases in one.
+ * @throws {CoppiceError} `USAGE` where it would be larger than IPNS records may be: an author has about ten databases in one; or where a
+ *   record of the highest sequence is there, after which none comes.
  */
 export async function signNextRecord(
   signer: Signer,
@@ -79,6 +80,7 @@ async function signEntries(
   sequence: number,
   now: number,
 ): Promise<Uint8Array> {
+  if (sequence > Number.MAX_SAFE_INTEGER) throw atItsEnd(signer)
   try {
     return await signIpnsRecord(signer, {
       value: pathOf(entries),
@@ -92,6 +94,17 @@ async function signEntries(
     const limit = `${IPNS_RECORD_BYTES_MAX} bytes for all databases of its key`
     throw new CoppiceError('USAGE', `ipns: expected a record of at most ${limit}, got more for ${entries.size}`)
   }
+}
+
+/** Nobody comes there by counting: whoever wrote that record has the key, and meant to end what is found under it. */
+function atItsEnd({ publicKey }: Signer): CoppiceError {
+  const key = formatAuthor(publicKey)
+  return new CoppiceError(
+    'USAGE',
+    `ipns: expected records of ${key} that others can follow, got the highest sequence there is; ` +
+      'whoever wrote it has this key: rotate it (coppice key rotate), or grant another signer',
+    { details: { reason: 'ipns-ended', key } },
+  )
 }
 
 /** Until the last of its roots and statements ends. */

@@ -44,6 +44,7 @@ export interface IpnsRecord {
   readonly key: Uint8Array
   /** A path: `/ipfs/<cid>` or `/ipns/<key>`. */
   readonly value: string
+  /** Of one above 2^53-1, which others may write, 2^53-1: nothing of ours comes after either. */
   readonly sequence: number
   /** Milliseconds since 1970: not valid after. */
   readonly validUntil: number
@@ -143,9 +144,9 @@ function recordOf(key: Uint8Array, data: Uint8Array): IpnsRecord | undefined {
   } = {}
   try {
     reader.map('fields', FIELDS_MAX, (field) => {
-      if (field === 'TTL') seen.ttlMs = Math.floor(reader.uint(field, 0, Number.MAX_SAFE_INTEGER) / 1_000_000)
+      if (field === 'TTL') seen.ttlMs = Math.floor(reader.saturatedUint(field) / 1_000_000)
       else if (field === 'Value') seen.value = decodeUtf8(reader.bytes(field, 0, VALUE_BYTES_MAX))
-      else if (field === 'Sequence') seen.sequence = reader.uint(field, 0, Number.MAX_SAFE_INTEGER)
+      else if (field === 'Sequence') seen.sequence = reader.saturatedUint(field)
       else if (field === 'Validity') seen.validUntil = timeOf(decodeUtf8(reader.bytes(field, 0, VALIDITY_BYTES_MAX)))
       else if (field === 'ValidityType') seen.validityType = reader.uint(field, 0, Number.MAX_SAFE_INTEGER)
       else if (field === ENTRIES_FIELD) seen.entries = readEntries(reader)

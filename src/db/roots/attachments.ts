@@ -36,15 +36,31 @@ export async function readAttachments(state: DatabaseState, root: SignedRoot): P
 }
 
 /**
- * Keeps the envelopes among `attachments` for `root`, beside those that are kept for it; what is kept for another root goes. They are
+ * Keeps the envelopes among `attachments` for `root`, beside those that are kept for it, or in their place where they are newer; what is
+ * kept for another root goes. They are
  * derived: nothing is lost but the help of others where a crash forgets them.
  */
 export async function keepAttachments(state: DatabaseState, root: SignedRoot, attachments: Attachments): Promise<void> {
   const kept = await readEnvelopes(state, root)
-  const all = new Map([...kept, ...[...attachments].filter(([id]) => ENVELOPES.includes(id))])
+  const all = new Map(kept)
+  for (const [id, bytes] of attachments) {
+    if (ENVELOPES.includes(id)) all.set(id, await newerOf(state, root, id, kept.get(id), bytes))
+  }
   if ([...all].every(([id, bytes]) => equalBytes(bytes, kept.get(id) ?? new Uint8Array()))) return
   const meta = new Map([[ATTACHMENTS, concatBytes(root.link, encodeAttachments(all))]])
   await state.store.write({ meta })
+}
+
+async function newerOf(
+  state: DatabaseState,
+  root: SignedRoot,
+  id: number,
+  kept: Uint8Array | undefined,
+  next: Uint8Array,
+): Promise<Uint8Array> {
+  if (kept === undefined || equalBytes(kept, next)) return next
+  const { newerEnvelope } = await import('../../carriers/newer-envelopes.ts')
+  return newerEnvelope(id, root, kept, next, state.clock.now())
 }
 
 /**

@@ -1,7 +1,8 @@
 /**
  * What those who ask a served database say of rotations and forks (protocol.md, 8 and 9). A stranger may say anything, as often as he can
- * connect: what is not new costs nothing, and of what is, only so much is verified in a time. A handle that only reads keeps what it
- * heard in memory: nothing is lost that the process which writes does not hear from its own peers, and meanwhile it is handed on.
+ * connect: what is not new costs nothing, and of what is, only so much is verified in a time, of one caller less, so that others are heard.
+ * A handle that only reads keeps what it heard in memory: nothing is lost that the process which writes does not hear from its own peers,
+ * and meanwhile it is handed on.
  */
 import { equalBytes } from '../../bytes.ts'
 import type { Evidence } from '../../pointer/index.ts'
@@ -10,8 +11,11 @@ import type { DatabaseState } from '../state.ts'
 import { encodeStatements, hearStatements, joinKnown, keepKnown, type Known, readKnown } from './statements.ts'
 
 /** Statements that are verified: so many at once, and one more in each interval. One costs four signatures, some 6 ms. */
-const VERIFIED_BURST = 32
-const VERIFY_INTERVAL_MS = 250
+const OF_ALL: Rate = { burst: 32, intervalMs: 250 }
+/** A caller that has new ones has two, rotations and evidence. */
+const OF_CALLER: Rate = { burst: 4, intervalMs: 10_000 }
+/** Whoever was not heard for longest is forgotten first; what is forgotten early is bounded by what all may have. */
+const CALLERS_MAX = 1024
 
 interface Said {
   readonly floor: Uint8Array | undefined
@@ -22,8 +26,8 @@ interface Said {
 export class Hearing {
   readonly #state: DatabaseState
   readonly #onEvidence: (evidence: Evidence) => void
-  #tokens = VERIFIED_BURST
-  #countedAt: number
+  readonly #ofAll: Allowance
+  readonly #callers = new Map<string, Allowance>()
   #said: Said | undefined
   /** Of a handle that only reads. */
   #heard: Known | undefined
@@ -32,7 +36,7 @@ export class Hearing {
   constructor(state: DatabaseState, onEvidence: (evidence: Evidence) => void = () => {}) {
     this.#state = state
     this.#onEvidence = onEvidence
-    this.#countedAt = state.clock.now()
+    this.#ofAll = new Allowance(OF_ALL, state.clock.now())
   }
 
   /** What there is to say, made anew where what is kept has changed. */
@@ -48,13 +52,13 @@ export class Hearing {
     return statements
   }
 
-  /** Never rejects: what cannot be kept is heard again. */
-  async hear(bytes: Uint8Array): Promise<void> {
+  /** `caller`: a machine, or a peer where that is unknown. Never rejects: what cannot be kept is heard again. */
+  async hear(bytes: Uint8Array, caller: string): Promise<void> {
     const state = this.#state
     try {
       const known = await this.#known()
       const { floor, authority, evidence, problem } = hearStatements(known, bytes, {
-        mayVerify: () => this.#mayVerify(),
+        mayVerify: () => this.#mayVerify(caller),
       })
       if (problem !== undefined) state.log('heard statements that are %s', problem)
       if (floor === known.floor && authority === known.authority) return
@@ -77,14 +81,45 @@ export class Hearing {
     return this.#heard === undefined ? kept : joinKnown(kept, this.#heard)
   }
 
-  #mayVerify(): boolean {
-    const intervals = Math.floor((this.#state.clock.now() - this.#countedAt) / VERIFY_INTERVAL_MS)
-    if (intervals > 0) {
-      this.#tokens = Math.min(VERIFIED_BURST, this.#tokens + intervals)
-      this.#countedAt += intervals * VERIFY_INTERVAL_MS
-    }
-    if (this.#tokens === 0) return false
-    this.#tokens--
+  #mayVerify(caller: string): boolean {
+    const now = this.#state.clock.now()
+    const ofCaller = this.#callers.get(caller) ?? new Allowance(OF_CALLER, now)
+    this.#callers.delete(caller)
+    this.#callers.set(caller, ofCaller)
+    const [first] = this.#callers.keys()
+    if (this.#callers.size > CALLERS_MAX && first !== undefined) this.#callers.delete(first)
+    // What a caller has no right to is not taken from the others.
+    return ofCaller.left(now) > 0 && this.#ofAll.take(now) && ofCaller.take(now)
+  }
+}
+
+interface Rate {
+  readonly burst: number
+  readonly intervalMs: number
+}
+
+class Allowance {
+  readonly #rate: Rate
+  #left: number
+  #countedAt: number
+
+  constructor(rate: Rate, now: number) {
+    this.#rate = rate
+    this.#left = rate.burst
+    this.#countedAt = now
+  }
+
+  left(now: number): number {
+    const { burst, intervalMs } = this.#rate
+    const intervals = Math.max(0, Math.floor((now - this.#countedAt) / intervalMs))
+    this.#left = Math.min(burst, this.#left + intervals)
+    this.#countedAt += intervals * intervalMs
+    return this.#left
+  }
+
+  take(now: number): boolean {
+    if (this.left(now) === 0) return false
+    this.#left--
     return true
   }
 }
