@@ -32,7 +32,7 @@ export type { Pin } from './upkeep/pins.ts'
 export { type Providing, providerOptions } from './pulling/providing.ts'
 export type { PublishOptions, PublishReport } from './roots/publisher.ts'
 export type { RecoverOptions, RecoverReport } from './announcing/recover.ts'
-export { forgetfulCarriers, keepAlive, type KeepAliveOptions } from './announcing/keep-alive.ts'
+export { forgetfulCarriers, keepAlive, type KeepAliveOptions, type PutChange } from './announcing/keep-alive.ts'
 export type { AnnouncedCarrier } from './announcing/announce.ts'
 export type { AskedCarrier } from './announcing/rivals.ts'
 export {

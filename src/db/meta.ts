@@ -19,7 +19,7 @@ export const PREPARED = 'prepared'
 export const FLOOR = 'floor'
 /** `highest` where a replica goes on in spite of a fork (record.md, 5); absent: it stops. */
 export const ON_FORK = 'on-fork'
-/** A signed root whose tree breaks a rule, and which. */
+/** Signed roots whose trees break a rule, and which. */
 export const INVALID = 'invalid'
 /** Rotations of the authority, oldest first. */
 export const ROTATIONS = 'rotations'

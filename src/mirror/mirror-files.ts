@@ -5,9 +5,10 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { syncDirectory, toFileError } from '../directory/file-errors.ts'
 import { CoppiceError } from '../errors.ts'
-import { currentHolder, decodeHolder, encodeHolder, isAlive } from '../store/lmdb-holder.ts'
+import { currentHolder, decodeHolder, encodeHolder, type Holder, isAlive } from '../store/lmdb-holder.ts'
 import { PACK_FOLDER } from './root-file.ts'
 
 /** A file that is being written. */
@@ -42,6 +43,11 @@ export interface MirrorFiles {
 const LOCK_FILE = '.lock'
 const TEMPORARY = /^\.[0-9a-f]{12}\.tmp$/
 const LOCK_BYTES_MAX = 4096
+/** Of an exporter that removes the lock of a process that ended. */
+const REMOVER = /^\.lock-[0-9a-f]{12}$/
+/** For the few steps of another one that is about the same: a second in all. */
+const REMOVE_WAIT_MS = 10
+const REMOVE_WAITS_MAX = 100
 
 /**
  * Makes the directory where it is missing, and runs `work` while nobody else exports into it.
@@ -61,7 +67,7 @@ export async function withMirrorFiles<T>(directory: string, work: (files: Mirror
   }
 }
 
-/** One of a process that ended counts for nothing. */
+/** One of a process that ended counts for nothing. @throws {CoppiceError} `STORE_LOCKED`, `STORE_*`. */
 async function takeLock(path: string): Promise<void> {
   const self = currentHolder()
   for (let tries = 0; ; tries++) {
@@ -71,12 +77,59 @@ async function takeLock(path: string): Promise<void> {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw toFileError(error, 'locking the mirror', path)
     }
-    const held = await readFile(path).catch(() => undefined)
-    const holder = decodeHolder(held?.subarray(0, LOCK_BYTES_MAX))
+    const holder = await readHolder(path)
     // One that has nothing in it yet was made just now.
     if (tries > 0 || holder === undefined || isAlive(holder, self, undefined)) throw locked(path, holder?.pid)
-    await unlink(path).catch(() => {})
+    await removeStale(path, self)
   }
+}
+
+/**
+ * Removes the lock of a process that ended, and never the one that another exporter has made in its place meanwhile: only
+ * while no other living one is about the same. Each says so in a file of its own, which is whole before it looks for others': of
+ * two, the later one sees the earlier.
+ */
+async function removeStale(path: string, self: Holder): Promise<void> {
+  const name = `${LOCK_FILE}-${randomBytes(6).toString('hex')}`
+  const own = join(dirname(path), name)
+  await attempt('locking the mirror', own, () => writeFile(own, encodeHolder(self), { flag: 'wx' }))
+  try {
+    for (let waits = 0; ; waits++) {
+      const others = await removersBeside(name, path, self)
+      if (others.length === 0) break
+      // The first by name waits, so that of several one does it.
+      const isFirst = others.every((other) => name < other.name)
+      if (!isFirst || waits === REMOVE_WAITS_MAX) throw locked(path, others[0]?.holder.pid)
+      await setTimeout(REMOVE_WAIT_MS)
+    }
+    const holder = await readHolder(path)
+    if (holder !== undefined && !isAlive(holder, self, undefined)) await unlink(path).catch(() => {})
+  } finally {
+    await unlink(own).catch(() => {})
+  }
+}
+
+/** The living others. What one left that was killed is removed; a file with nothing in it is of one that has not looked yet. */
+async function removersBeside(
+  name: string,
+  path: string,
+  self: Holder,
+): Promise<{ readonly name: string; readonly holder: Holder }[]> {
+  const directory = dirname(path)
+  const found: { readonly name: string; readonly holder: Holder }[] = []
+  for (const other of await attempt('listing the directory', directory, () => readdir(directory))) {
+    if (other === name || !REMOVER.test(other)) continue
+    const holder = await readHolder(join(directory, other))
+    if (holder === undefined) continue
+    if (isAlive(holder, self, undefined)) found.push({ name: other, holder })
+    else await unlink(join(directory, other)).catch(() => {})
+  }
+  return found
+}
+
+async function readHolder(path: string): Promise<Holder | undefined> {
+  const bytes = await readFile(path).catch(() => undefined)
+  return decodeHolder(bytes?.subarray(0, LOCK_BYTES_MAX))
 }
 
 function locked(path: string, pid: number | undefined): CoppiceError {

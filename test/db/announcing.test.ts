@@ -1,7 +1,14 @@
 /** Publishing with carriers (docs/spec/record.md, 5): they are asked before, told after, and none of them can stop or fool an author. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { ATTACHMENT_IDS, type Carrier, type CarrierReceipt, NO_ATTACHMENTS } from '../../src/carriers/index.ts'
+import {
+  ATTACHMENT_IDS,
+  type Attachments,
+  type Carrier,
+  type CarrierReceipt,
+  NO_ATTACHMENTS,
+} from '../../src/carriers/index.ts'
+import { signIpnsRecord } from '../../src/carriers/ipns/record.ts'
 import type { Database, PublishOptions, PublishReport } from '../../src/db/index.ts'
 import { keepAttachments, readAttachments } from '../../src/db/roots/attachments.ts'
 import { CoppiceError } from '../../src/errors.ts'
@@ -322,6 +329,26 @@ test('envelopes that a put made are kept beside that root, and no other', async 
   const second = await lab.publish(db)
   assert.equal(await kept(signedRoot), [])
   assert.equal(await kept(second.signedRoot), [[ATTACHMENT_IDS.bep44, utf8('item')]])
+})
+
+test('of a root an older IPNS record does not take the place of a newer one that is kept', async () => {
+  const db = await new Lab().create()
+  const { signedRoot } = await db.publish()
+  const [signer, now] = [signerOf('author'), db.state.clock.now()]
+  const sign = async (sequence: number): Promise<Attachments> => {
+    const entries = new Map([[db.name, signedRoot.bytes]])
+    const fields = { value: '/ipfs/x', sequence, validUntil: now + 1000, ttlMs: 1000, entries }
+    return new Map([[ATTACHMENT_IDS.ipns, await signIpnsRecord(signer, fields)]])
+  }
+  const [older, newer, newest] = [await sign(1), await sign(2), await sign(3)]
+  for (const [next, kept] of [
+    [newer, newer],
+    [older, newer],
+    [newest, newest],
+  ] as const) {
+    await keepAttachments(db.state, signedRoot, next)
+    assert.equal(await readAttachments(db.state, signedRoot), kept)
+  }
 })
 
 test.run()

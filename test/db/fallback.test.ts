@@ -190,6 +190,29 @@ test('an older root whose tree is malformed is passed over for the one before it
   assert.equal([to.payload.sequence, isFallback], [1, true])
 })
 
+test('older roots whose trees are known to be malformed are not fetched again, in this pull or the next', async () => {
+  const scene = new Scene()
+  await scene.publish('a')
+  for (const mark of ['b', 'c']) {
+    const tree = await scene.author.holdRows(rowsOf(mark))
+    scene.roots.push(await scene.author.sign({ ...tree, entries: tree.entries + 1 }))
+  }
+  await scene.announce('d')
+  scene.serve('new', 4)
+  scene.serve('bad', 3)
+  scene.serve('worse', 2)
+  const replica = await scene.replica('bad', 'worse')
+  const targets: number[] = []
+  const pull = (): Promise<{ code: string }> => {
+    targets.length = 0
+    return scene.clock.run(failureOf(replica.pull({ onTarget: ({ payload }) => void targets.push(payload.sequence) })))
+  }
+  assert.equal([(await pull()).code, targets], ['TREE_MALFORMED', [3]])
+  await replica.setPeers(['new', 'bad', 'worse'])
+  assert.equal([(await pull()).code, targets], ['NO_PEER_LEFT', [4, 2]])
+  assert.equal([(await pull()).code, targets], ['NO_PEER_LEFT', [4]])
+})
+
 test('who follows goes on trying for the newest, and has it when somebody gets its blocks', async () => {
   const scene = new Scene()
   await scene.publish('a')

@@ -19,6 +19,9 @@ interface Following {
   publish(value: string): Promise<void>
 }
 
+/** A question about news that nobody answers is asked again after so long. */
+const ASKED_AGAIN_MS = 25_000
+
 async function following(...addresses: string[]): Promise<Following> {
   const clock = new VirtualClock()
   const lab = new DatabaseLab(clock)
@@ -48,7 +51,9 @@ test('the first result, then each publish, over one connection', async () => {
   for (let i = 1; i < 6; i++) {
     const pending = next(clock, follow)
     await publish(String(i))
+    const publishedAt = clock.now()
     const result = await pending
+    assert.ok(clock.now() - publishedAt < ASKED_AGAIN_MS, 'announced: it was not found by asking again')
     assert.equal([result.to.payload.sequence, result.link], [i + 1, 'linked'])
     assert.is((await collect(result.changes())).length, 1)
     assert.is(text(await replica.get(utf8('n'))), String(i))

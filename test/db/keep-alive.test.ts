@@ -2,7 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ATTACHMENT_IDS, type Carrier, type CarrierReceipt, type PointerRecord } from '../../src/carriers/index.ts'
-import { keepAlive } from '../../src/db/announcing/keep-alive.ts'
+import { keepAlive, type PutChange } from '../../src/db/announcing/keep-alive.ts'
 import type { Database, Replica } from '../../src/db/index.ts'
 import { keepAttachments } from '../../src/db/roots/attachments.ts'
 import { CoppiceError } from '../../src/errors.ts'
@@ -187,6 +187,42 @@ test('a replica helps with the envelopes that it got, from some time after it le
     'until the signed expiry',
   )
   assert.ok((lab.carrier.times.at(-1) ?? 0) > 250_000)
+})
+
+test('that puts begin to fail is told once, and once that they are over, whatever root it is', async () => {
+  const lab = new Lab()
+  const db = await lab.database()
+  const told: PutChange[] = []
+  const untaken = { stored: 0, newer: 0, seen: 0 }
+  const good = lab.forgetful('good')
+  lab.carrier.answer = (put) => {
+    if (put <= 2) return Promise.reject(new CoppiceError('PEER_UNREACHABLE', 'nobody is there '.repeat(1000)))
+    if (put === 3 || put === 6) return Promise.resolve({ ...untaken, refusals: ['full', 'away'] })
+    return Promise.resolve(put === 7 ? { ...untaken, newer: 1, refusals: [] } : TAKEN)
+  }
+  const over = new AbortController()
+  const kept = keepAlive(db.state, carriersOf(lab.carrier, good), {
+    isReplica: false,
+    signal: over.signal,
+    onPutChange: (change) => told.push(change),
+  })
+  await lab.clock.run(lab.clock.sleep(10_000))
+  assert.is(lab.carrier.puts.length, 1)
+  await lab.clock.run(db.publish({ refresh: true }))
+  await lab.clock.run(lab.clock.sleep(20 * KEEPS_MS))
+  over.abort()
+  await lab.clock.run(kept)
+  assert.ok(lab.carrier.puts.length > 7)
+  assert.equal(
+    told.map(({ carrier, failure }) => [carrier, failure?.slice(0, 10)]),
+    [
+      ['forgetful', 'nobody is '],
+      ['forgetful', undefined],
+      ['forgetful', 'full; away'],
+      ['forgetful', undefined],
+    ],
+  )
+  assert.is(told[0]?.failure?.length, 300)
 })
 
 test('a handle that is closed keeps nothing alive', async () => {

@@ -6,6 +6,8 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Database, providerOptions, type WindowOptions } from '../../src/db/index.ts'
 import { type Link, linkMapKey } from '../../src/link.ts'
+import { ServedWindow } from '../../src/db/pulling/served-window.ts'
+import { SupersededRoots } from '../../src/db/pulling/superseded-roots.ts'
 import { MemoryStore } from '../../src/store/memory.ts'
 import { createChannelPair, ChannelSession, ProviderSet, serveChannel } from '../../src/sync/index.ts'
 import { createDatabase, DatabaseLab, openDatabase, outcomesOf, utf8 } from '../support/database-lab.ts'
@@ -192,6 +194,25 @@ test('any order of publishing, looking and waiting: what is served is leased, an
     }
     scene.over.abort()
   }
+})
+
+test('root nodes of a log without end: the newest are remembered, those signed again among them', async () => {
+  const scene = await Scene.make()
+  const { state } = scene.server
+  const window = new ServedWindow(state, { roots: 1 }, scene.over.signal)
+  const superseded = new SupersededRoots(state, window, 3)
+  const asked = async (): Promise<boolean[]> => {
+    const found: boolean[] = []
+    for (const root of scene.roots) found.push(await superseded.has(root))
+    return found
+  }
+  for (const value of ['a', 'b', 'c', 'd', 'e']) await scene.publish(value)
+  assert.equal(await asked(), [false, false, true, true, false], 'of what was there before')
+  await scene.publish('c')
+  await scene.publish('f')
+  // c, d, e, c, f: d is the oldest but three.
+  assert.equal(await asked(), [false, false, true, false, true, true, false], 'and of what came later')
+  scene.over.abort()
 })
 
 test('bounds of the window', async () => {

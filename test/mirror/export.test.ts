@@ -1,11 +1,14 @@
 /** Exporting: every block once, only new ones in an update, few packs whatever the number of updates, nothing unpublished. */
-import { appendFile, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Database } from '../../src/db/index.ts'
+import { eventLoopTurn } from '../../src/event-loop.ts'
 import { exportMirror, type ExportMirrorOptions, type MirrorReport } from '../../src/mirror/index.ts'
+import { withMirrorFiles } from '../../src/mirror/mirror-files.ts'
 import { type PackEntry, packPath } from '../../src/mirror/root-file.ts'
+import { currentHolder, encodeHolder } from '../../src/store/lmdb-holder.ts'
 import { createDatabase, failureOf } from '../support/database-lab.ts'
 import {
   assertSound,
@@ -262,6 +265,53 @@ test('what is in the way stays as it is: another database, another file, a newer
     await rm(join(out, '.lock'))
     await exportOf(db, out)
     assert.is(await stat(join(out, 'packs', '.000000000000.tmp')).catch(() => undefined), undefined)
+  })
+})
+
+test('of several exporters that find the lock of a process that ended, one takes it', async () => {
+  await inDirectory(async (out) => {
+    const stale = encodeHolder({ ...currentHolder(), start: 'another' })
+    for (let round = 0; round < 40; round++) {
+      await writeFile(join(out, '.lock'), stale)
+      if (round % 4 === 0) await writeFile(join(out, `.lock-${'0'.repeat(12)}`), stale)
+      let inside = 0
+      const outcomes = await Promise.all(
+        Array.from({ length: 4 }, async () => {
+          try {
+            return await withMirrorFiles(out, async () => {
+              const most = ++inside
+              await readdir(out)
+              inside--
+              return most
+            })
+          } catch (error) {
+            return (error as { code: string }).code
+          }
+        }),
+      )
+      const entered = outcomes.filter((outcome) => outcome !== 'STORE_LOCKED')
+      assert.ok(entered.length > 0, 'somebody takes it')
+      assert.ok(
+        entered.every((most) => most === 1),
+        `one at a time: ${outcomes.join()}`,
+      )
+      assert.equal(await readdir(out), ['packs'])
+    }
+  })
+})
+
+test('who was about to remove the lock of a process that ended leaves the one that is there by then', async () => {
+  await inDirectory(async (out) => {
+    const alive = encodeHolder(currentHolder())
+    const other = join(out, `.lock-${'f'.repeat(12)}`)
+    await writeFile(join(out, '.lock'), encodeHolder({ ...currentHolder(), start: 'another' }))
+    await writeFile(other, alive)
+    const failed = failureOf(withMirrorFiles(out, () => Promise.resolve()))
+    while ((await readdir(out)).filter((name) => name.startsWith('.lock-')).length < 2) await eventLoopTurn()
+    await writeFile(join(out, '.lock'), alive)
+    await rm(other)
+    assert.is((await failed).code, 'STORE_LOCKED')
+    assert.equal(await readdir(out), ['.lock', 'packs'])
   })
 })
 

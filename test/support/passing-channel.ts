@@ -1,7 +1,7 @@
 /** A channel's end with something in between. */
 import type { Channel } from '../../src/sync/index.ts'
 
-export type Changed = Partial<Pick<Channel, 'send' | 'receive' | 'close' | 'isLimited'>>
+export type Changed = Partial<Pick<Channel, 'send' | 'receive' | 'close' | 'isLimited' | 'host'>>
 
 /** `channel`, with these in the place of its own. */
 export function passing(channel: Channel, changed: Changed): Channel {

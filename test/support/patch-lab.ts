@@ -131,7 +131,8 @@ export function patchPeer(
   return createMemoryDialer(name, (channel) => handler(tampered(channel, tamper)), { from: 'puller' })
 }
 
-function tampered(channel: Channel, tamper: Parameters<typeof patchPeer>[3]): Channel {
+/** Around a provider's end. */
+export function tampered(channel: Channel, tamper: Parameters<typeof patchPeer>[3]): Channel {
   const asked = new Map<number, GetPatch>()
   let isFirst = true
   return passing(channel, {

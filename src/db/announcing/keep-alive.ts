@@ -18,6 +18,15 @@ export interface KeepAliveOptions {
   /** Whether the root is that of a floor, and others may keep it alive as well. */
   readonly isReplica: boolean
   readonly signal: AbortSignal
+  /** Called when puts at a carrier begin to fail, and when one is taken again. */
+  readonly onPutChange?: ((change: PutChange) => void) | undefined
+}
+
+/** A carrier that cannot be put at any more, or that can again. */
+export interface PutChange {
+  readonly carrier: string
+  /** Why the root was not taken, for people: text of others, cut short; undefined where it is taken again. */
+  readonly failure: string | undefined
 }
 
 /** After this part of the time that a carrier keeps a record, and up to twice the spread more: one failure still leaves time for another try. */
@@ -29,6 +38,7 @@ const FIRST_WITHIN = 0.125
 const BACK_OFF_MS = 30_000
 /** For one put. */
 const PUT_MS = 60_000
+const FAILURE_CHARS_MAX = 300
 /** How soon carriers that were configured meanwhile count. */
 const LOOK_AGAIN_MS = 10 * 60_000
 
@@ -40,11 +50,13 @@ export function forgetfulCarriers(carriers: readonly Carrier[]): Carrier[] {
 /** Until the signal aborts, or the handle is closed. Rejects for nothing but what the store throws. */
 export async function keepAlive(state: DatabaseState, carriers: Carriers, options: KeepAliveOptions): Promise<void> {
   const signal = AbortSignal.any([options.signal, state.closing])
+  const failing = new Set<string>()
   try {
     for (;;) {
       const root = await newestRoot(state, options)
       const over = new AbortController()
-      const keeping = root === undefined ? undefined : new Keeper(state, carriers, root, options).run(over.signal)
+      const keeper = root === undefined ? undefined : new Keeper(state, carriers, root, options, failing)
+      const keeping = keeper?.run(over.signal)
       try {
         await state.waitUntil(async () => !isSame(root, await newestRoot(state, options)), signal)
       } finally {
@@ -82,15 +94,24 @@ class Keeper {
   readonly #state: DatabaseState
   readonly #carriers: Carriers
   readonly #root: SignedRoot
-  readonly #isReplica: boolean
+  readonly #options: KeepAliveOptions
+  /** Carriers of which it was told that they fail, whatever root it was. */
+  readonly #failing: Set<string>
   /** By the carrier's name: carriers are made anew where others are configured. */
   readonly #due = new Map<string, Due>()
 
-  constructor(state: DatabaseState, carriers: Carriers, root: SignedRoot, { isReplica }: KeepAliveOptions) {
+  constructor(
+    state: DatabaseState,
+    carriers: Carriers,
+    root: SignedRoot,
+    options: KeepAliveOptions,
+    failing: Set<string>,
+  ) {
     this.#state = state
     this.#carriers = carriers
     this.#root = root
-    this.#isReplica = isReplica
+    this.#options = options
+    this.#failing = failing
   }
 
   /** Never rejects: what goes wrong is logged, and done again later. */
@@ -112,9 +133,10 @@ class Keeper {
     const carriers = forgetfulCarriers(await this.#carriers.list())
     const names = new Set(carriers.map(({ name }) => name))
     for (const name of this.#due.keys()) if (!names.has(name)) this.#due.delete(name)
+    for (const name of this.#failing) if (!names.has(name)) this.#failing.delete(name)
     for (const { name, keepsMs } of carriers) {
       if (this.#due.has(name)) continue
-      const spreadMs = this.#isReplica ? (keepsMs ?? 0) * FIRST_WITHIN * random() : 0
+      const spreadMs = this.#options.isReplica ? (keepsMs ?? 0) * FIRST_WITHIN * random() : 0
       this.#due.set(name, { at: clock.now() + spreadMs, failures: 0 })
     }
     const due = carriers.filter(({ name }) => (this.#due.get(name)?.at ?? Number.POSITIVE_INFINITY) <= clock.now())
@@ -124,20 +146,26 @@ class Keeper {
   async #put(carrier: Carrier, signal: AbortSignal): Promise<void> {
     const { clock, random } = this.#state
     const { name, keepsMs } = carrier
-    const receipt = await this.#receiptOf(carrier, signal)
+    const failure = await this.#failureOf(carrier, signal)
     if (signal.aborted) return
-    const isTaken = receipt !== undefined && receipt.stored + receipt.seen + receipt.newer > 0
+    const isTaken = failure === undefined
+    this.#tell(name, failure)
     const failures = isTaken ? 0 : (this.#due.get(name)?.failures ?? 0) + 1
     const againMs = (keepsMs ?? 0) * (AGAIN_AT + 2 * SPREAD * random())
     const waitMs = isTaken ? againMs : Math.min(againMs, BACK_OFF_MS * 2 ** (failures - 1) * (0.5 + random()))
     this.#due.set(name, { at: clock.now() + waitMs, failures })
-    if (receipt === undefined) return
-    const { stored, seen, newer } = receipt
-    this.#log('put at %s again: %d stored, %d seen, %d have a newer one', name, stored, seen, newer)
   }
 
-  /** Undefined where it could not be put. */
-  async #receiptOf(carrier: Carrier, signal: AbortSignal): Promise<CarrierReceipt | undefined> {
+  /** Once for a row of failures, and once when they are over. */
+  #tell(carrier: string, failure: string | undefined): void {
+    if (this.#failing.has(carrier) === (failure !== undefined)) return
+    if (failure === undefined) this.#failing.delete(carrier)
+    else this.#failing.add(carrier)
+    this.#options.onPutChange?.({ carrier, failure: failure?.slice(0, FAILURE_CHARS_MAX) })
+  }
+
+  /** Puts it. Why it was not taken; undefined where it was. */
+  async #failureOf(carrier: Carrier, signal: AbortSignal): Promise<string | undefined> {
     const { author, name, clock } = this.#state
     const over = new AbortController()
     const until = AbortSignal.any([signal, over.signal])
@@ -148,14 +176,22 @@ class Keeper {
     try {
       const attachments = await readAttachments(this.#state, this.#root)
       const putting = carrier.put?.({ author, name }, { signedRoot: this.#root.bytes, attachments }, until)
-      return putting === undefined ? undefined : await unlessAborted(putting, until)
+      return putting === undefined
+        ? 'it can only be read'
+        : this.#failureIn(carrier.name, await unlessAborted(putting, until))
     } catch (error) {
-      if (!signal.aborted) this.#log('not put at %s: %s', carrier.name, error instanceof Error ? error.message : error)
-      return undefined
+      const failure = error instanceof Error ? error.message : String(error)
+      if (!signal.aborted) this.#log('not put at %s: %s', carrier.name, failure)
+      return failure
     } finally {
       over.abort(new Error('it is over'))
       await timeUp
     }
+  }
+
+  #failureIn(carrier: string, { stored, seen, newer, refusals }: CarrierReceipt): string | undefined {
+    this.#log('put at %s again: %d stored, %d seen, %d have a newer one', carrier, stored, seen, newer)
+    return stored + seen + newer > 0 ? undefined : refusals.join('; ') || 'nobody took it'
   }
 
   #log(message: string, ...values: readonly unknown[]): void {

@@ -70,7 +70,7 @@ export function providerOptions(state: DatabaseState, options: ProvidingOptions 
       const attachments = published === undefined ? NO_ATTACHMENTS : await readAttachments(state, published)
       return attachments.size === 0 ? undefined : encodeAttachments(attachments)
     },
-    onStatements: (statements) => void hearing.hear(statements),
+    onStatements: (statements, caller) => void hearing.hear(statements, caller),
     isSuperseded: (link) => superseded.has(link),
     changed: async (signal) => {
       const before = await announced(state)

@@ -79,6 +79,8 @@ const NEWS_WAIT_MS = 25_000
 const TARGET_MS_MIN = 1_000
 /** Patience alone would make 44 in a century. An author who signs roots without blocks gets no more than these. */
 const TARGETS_MAX = 64
+/** Nor does one whose trees break rules: the pull ends then, and what is complete stays. */
+const INVALID_TARGETS_MAX = 4
 
 /** Why a target is left. */
 class NewerRoot extends Error {
@@ -100,6 +102,10 @@ export class Pursuit {
   readonly #unfinished: UnfinishedFetch[] = []
   /** Targets that were left for newer ones. */
   readonly #left: Uint8Array[] = []
+  /** Of these targets the trees break rules. */
+  #invalidTargets = 0
+  /** Names of peers whose rows did not come to a target's tree, which was left before anybody could tell why. */
+  #suspects = new Set<string>()
 
   constructor(
     state: DatabaseState,
@@ -144,7 +150,7 @@ export class Pursuit {
         }
         failure ??= error
         older ??= await this.#older(goal.accepted)
-        const target = older.shift()
+        const target = this.#invalidTargets < INVALID_TARGETS_MAX ? older.shift() : undefined
         if (target === undefined) throw failure
         goal = { target, accepted: goal.accepted, isFallback: true }
       }
@@ -201,9 +207,10 @@ export class Pursuit {
     const over = new AbortController()
     const leave = new AbortController()
     const beside = [this.#listen(goal, leave, over.signal), this.#teller.keepTelling(over.signal)]
+    const suspects = new Set(this.#suspects)
     const { root, entries, bytes } = target.payload
     try {
-      const patch = await this.#patch(target, leave.signal)
+      const patch = await this.#patch(target, leave.signal, suspects)
       return await fetchTree({ root, entries, bytes, signedRoot: target.bytes }, this.#peers.all, store, {
         patch,
         clock,
@@ -218,8 +225,11 @@ export class Pursuit {
         joining: (join) => this.#peers.onJoin(join),
       })
     } catch (error) {
-      // Noted durably: the root is never tried again.
-      if (isCoppiceError(error, 'TREE_MALFORMED')) await keepInvalidRoot(this.#state, target, error)
+      if (isCoppiceError(error, 'TREE_MALFORMED')) {
+        this.#invalidTargets++
+        // Noted durably: the root is never tried again. Rows did not come to it for that reason, whoever sent them.
+        await keepInvalidRoot(this.#state, target, error)
+      } else this.#suspects = suspects
       throw error
     } finally {
       over.abort(new Error('the fetch is over'))
@@ -228,9 +238,9 @@ export class Pursuit {
   }
 
   /** What rows make of the older tree that is here; undefined where none is. */
-  async #patch(target: SignedRoot, leaving: AbortSignal): Promise<PatchOutcome | undefined> {
+  async #patch(target: SignedRoot, leaving: AbortSignal, suspects: Set<string>): Promise<PatchOutcome | undefined> {
     if (this.#from === undefined) return undefined
-    const options = { ...this.#patchOptions(target, leaving), onProgress: this.#teller.tell }
+    const options = { ...this.#patchOptions(target, leaving), onProgress: this.#teller.tell, suspects }
     return await pullPatch(this.#from.payload.root, target.payload, this.#peers.all, this.#state.store, options)
   }
 
@@ -293,7 +303,9 @@ export class Pursuit {
   /** The newest root anew, where a target that ended so is worth leaving for it. */
   async #nextGoal(goal: Goal, error: unknown): Promise<Goal | undefined> {
     const isUnserved = isCoppiceError(error, 'NO_PEER_LEFT')
-    if (!isUnserved && !isCoppiceError(error, 'TREE_MALFORMED') && !(error instanceof NewerRoot)) return undefined
+    const isInvalid = isCoppiceError(error, 'TREE_MALFORMED')
+    if (!isUnserved && !isInvalid && !(error instanceof NewerRoot)) return undefined
+    if (isInvalid && this.#invalidTargets >= INVALID_TARGETS_MAX) return undefined
     const { signal } = this.#options
     // Peers that answer at once and are of no use must not keep those away that take longer to be reached.
     const isLate = isUnserved && this.#peers.hasLate
@@ -314,7 +326,11 @@ export class Pursuit {
     await this.#peers.reconnectIncomplete(this.#options.signal)
     const ofCarriers = this.#carriers.claims.flatMap(({ announced }) => announced ?? [])
     const shown = [...shownRoots(this.#peers.open), ...ofCarriers, ...this.#left]
-    return olderRoots(root, this.#from, shown, await readAuthority(this.#state))
+    const older: SignedRoot[] = []
+    for (const one of olderRoots(root, this.#from, shown, await readAuthority(this.#state))) {
+      if ((await readInvalidRoot(this.#state, one)) === undefined) older.push(one)
+    }
+    return older
   }
 
   #nothingFound(): CoppiceError {

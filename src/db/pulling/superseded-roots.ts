@@ -1,6 +1,7 @@
 /**
  * Which blocks are root nodes of signed trees that are served no more (gateway.md, 2). A request over HTTP names a block and no
- * tree, so the window of served trees can be applied to their tops only; what is below belongs to many trees at once.
+ * tree, so the window of served trees can be applied to their tops only; what is below belongs to many trees at once. Of a log
+ * without end the newest roots are remembered: an older one's node is given by its record, as any other node is.
  */
 import { isCoppiceError } from '../../errors.ts'
 import { eventLoopTurn } from '../../event-loop.ts'
@@ -12,18 +13,23 @@ import type { ServedWindow } from './served-window.ts'
 
 /** Of the log, between two turns of the event loop. */
 const ENTRIES_PER_TURN = 1024
+/** Of the log's newest, some 7 MB: what an author who publishes every minute signs in six weeks. */
+const ROOTS_MAX = 65_536
 
 export class SupersededRoots {
   readonly #state: DatabaseState
   readonly #window: ServedWindow
-  /** Roots of all trees of the log, some 100 bytes for each; empty until the first question. */
+  readonly #rootsMax: number
+  /** Roots of the trees of the log's newest entries, the oldest first, some 100 bytes for each; empty until the first question. */
   readonly #signed = new Set<string>()
   #entriesRead = 0
   #reading: Promise<void> | undefined
 
-  constructor(state: DatabaseState, window: ServedWindow) {
+  /** @param rootsMax tests only */
+  constructor(state: DatabaseState, window: ServedWindow, rootsMax: number = ROOTS_MAX) {
     this.#state = state
     this.#window = window
+    this.#rootsMax = rootsMax
   }
 
   /** Whether it is such a root node. One that became a part of a tree that is served is none: readers of that tree need it. */
@@ -37,10 +43,22 @@ export class SupersededRoots {
 
   async #readLog(): Promise<void> {
     const length = await this.#state.logLength()
+    this.#entriesRead = Math.max(this.#entriesRead, length - this.#rootsMax)
     for (; this.#entriesRead < length; this.#entriesRead++) {
       const { root } = decodeOwn(await this.#state.logAt(this.#entriesRead)).payload
-      this.#signed.add(linkMapKey(root))
+      const key = linkMapKey(root)
+      // A tree that is signed again is as new as its newest root.
+      this.#signed.delete(key)
+      this.#signed.add(key)
+      if (this.#signed.size > this.#rootsMax) this.#forgetOldest()
       if (this.#entriesRead % ENTRIES_PER_TURN === ENTRIES_PER_TURN - 1) await eventLoopTurn()
+    }
+  }
+
+  #forgetOldest(): void {
+    for (const key of this.#signed) {
+      this.#signed.delete(key)
+      return
     }
   }
 

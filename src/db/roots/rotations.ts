@@ -23,6 +23,7 @@ import type { DatabaseState } from '../state.ts'
 export async function adoptRotations(state: DatabaseState, bytes: Uint8Array): Promise<JoinedRotations> {
   return await state.keeping.run(async () => {
     const joined = joinRotations(await readAuthority(state), bytes)
+    if (joined.failure !== undefined) throw joined.failure
     if (joined.added > 0) {
       const meta = new Map(await rotationsMeta(state, joined.authority))
       await state.store.write({ meta }, { durable: true })

@@ -37,7 +37,7 @@ export interface ReplicaStanding {
   readonly reach: Reach
   /** Proof that the author signed contradicting roots, of the highest epochs; that of a fork that has ended, too. */
   readonly evidence: readonly Evidence[]
-  /** What of it is about the epoch of `newest`: the fork that has not ended. */
+  /** What of it is about the epoch of `newest`: the fork that has not ended. Before there is a root nothing says whether one has. */
   readonly fork: Evidence | undefined
   /** What the replica does about it. */
   readonly onFork: OnFork
@@ -62,7 +62,7 @@ export async function readStanding(state: DatabaseState, maxAge?: number): Promi
     ...judgeState(rated, reach, now, maxAge),
     reach,
     evidence: floor.evidence,
-    fork: newest === undefined ? floor.evidence[0] : haltingEvidence(floor, newest.payload.epoch),
+    fork: newest === undefined ? undefined : haltingEvidence(floor, newest.payload.epoch),
     onFork: await readOnFork(state.store),
     invalid,
   }

@@ -80,12 +80,11 @@ function hearRotations(known: Known, bytes: Uint8Array | undefined, { isWhole, m
   const isEnd = !isWhole && compared.count >= ROTATIONS_SAID_MAX && !compared.isFirstKnown
   if (isEnd) return { ...unchanged, problem: 'unconnected' }
   if (!mayVerify()) return unchanged
-  const joined = ifValid(() => joinRotations(known.authority, bytes))
-  if (joined === undefined) return { ...unchanged, problem: 'unconnected' }
-  const { authority, conflict } = joined
+  const { authority, conflict, failure } = joinRotations(known.authority, bytes)
   const floor = authority === known.authority ? known.floor : withoutRevoked(known.floor, authority)
   const evidence = conflict === undefined ? undefined : findRotationConflict(conflict.held, conflict.other)
-  if (evidence === undefined || !isNewEvidence(floor, evidence)) return { ...unchanged, floor, authority }
+  const problem = failure === undefined ? undefined : 'unconnected'
+  if (evidence === undefined || !isNewEvidence(floor, evidence)) return { floor, authority, evidence: [], problem }
   // Both of its signatures were looked at.
   return { floor: withEvidence(floor, evidence), authority, evidence: [evidence], problem: undefined }
 }

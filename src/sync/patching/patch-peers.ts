@@ -25,6 +25,8 @@ export interface PatchPeersOptions {
   readonly holds: (session: Session) => boolean
   readonly signal: AbortSignal
   readonly wasteBytesMax: number
+  /** Names of peers that are not asked; {@link PatchPeers.suspect} adds to them. */
+  readonly suspects: Set<string>
 }
 
 /** What became of a peer's answers. */
@@ -70,7 +72,7 @@ export class PatchPeers {
       able.map((session) => [
         session,
         {
-          isOut: false,
+          isOut: options.suspects.has(session.name),
           busyAnswers: 0,
           crumbs: 0,
           wasteBytes: 0,
@@ -163,6 +165,7 @@ export class PatchPeers {
     if (state === undefined) return
     state.isOut = true
     state.suspicion ??= what
+    this.#options.suspects.add(session.name)
   }
 
   noteRows(session: Session, rows: number, bytes: number): void {

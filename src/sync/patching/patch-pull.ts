@@ -29,6 +29,8 @@ export interface PatchOptions {
   readonly holds: (session: Session) => boolean
   /** Called at the start and as subtrees are proven. Must not throw. */
   readonly onProgress?: ((progress: PullProgress) => void) | undefined
+  /** Names of peers that are asked for no rows, because of earlier ones; those whose rows do not come to the tree are added. */
+  readonly suspects?: Set<string>
   /** Tests only: smaller chunks, smaller pieces. */
   readonly format?: Format
   readonly sizes?: Partial<PatchSizes>
@@ -122,9 +124,16 @@ class PatchPull {
     this.#signal = signal
     this.#format = options.format ?? FORMAT_1
     this.#sizes = { ...PATCH_SIZES, ...options.sizes }
-    const { clock, random, holds, onProgress } = options
+    const { clock, random, holds, onProgress, suspects = new Set() } = options
     const { wasteBytesMax } = this.#sizes
-    this.#peers = new PatchPeers(from, target.root, sessions, { clock, random, holds, signal, wasteBytesMax })
+    this.#peers = new PatchPeers(from, target.root, sessions, {
+      clock,
+      random,
+      holds,
+      signal,
+      wasteBytesMax,
+      suspects,
+    })
     this.#progress = new PatchProgress({ target, peers: this.#peers, onProgress })
   }
 

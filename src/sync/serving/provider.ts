@@ -76,8 +76,11 @@ export interface ProviderOptions extends ServedTrees {
   readonly statements?: (() => MaybePromise<Uint8Array | undefined>) | undefined
   /** All that travels beside the newest signed root. */
   readonly attachments?: (() => MaybePromise<Uint8Array | undefined>) | undefined
-  /** Called with what a peer says of rotations and forks: unverified, once in a hello and at most a few times after. Must not throw. */
-  readonly onStatements?: ((statements: Uint8Array, peer: string) => void) | undefined
+  /**
+   * Called with what a peer says of rotations and forks: unverified, once in a hello and at most a few times after. `caller` is its machine, or
+   * the peer where that is unknown. Must not throw.
+   */
+  readonly onStatements?: ((statements: Uint8Array, caller: string) => void) | undefined
   /** Called with a signed root that a peer calls newer: unverified, at most a few per channel. Must not throw. */
   readonly onTell?: (signedRoot: Uint8Array, peer: string) => void
   /** Where peers that serve the database are remembered; none is named where absent. */
@@ -173,7 +176,7 @@ class Service {
     this.#statements = hello.statements ?? undefined
     const statements = await this.#newStatements()
     await this.#send({ type: 'welcome', version: PROTOCOL_VERSION, status, signedRoot, statements })
-    if (hello.statements !== null) this.#options.onStatements?.(hello.statements, this.#channel.peer)
+    if (hello.statements !== null) this.#hear(hello.statements)
   }
 
   async run(): Promise<void> {
@@ -298,7 +301,7 @@ class Service {
 
   /** More than a few tells are dropped unseen: each may cost the listener a signature check. */
   #takeTell({ signedRoot, statements }: Tell): void {
-    const { clock, onTell, onStatements } = this.#options
+    const { clock, onTell } = this.#options
     const intervals = Math.floor((clock.now() - this.#tellsCountedAt) / TELL_INTERVAL_MS)
     if (intervals > 0) {
       this.#tells = Math.min(TELLS_BURST, this.#tells + intervals)
@@ -309,7 +312,12 @@ class Service {
     if (signedRoot !== null) onTell?.(signedRoot, this.#channel.peer)
     if (statements === null) return
     this.#statements = statements
-    onStatements?.(statements, this.#channel.peer)
+    this.#hear(statements)
+  }
+
+  #hear(statements: Uint8Array): void {
+    const { host, peer } = this.#channel
+    this.#options.onStatements?.(statements, host ?? peer)
   }
 
   async #send(message: Message): Promise<void> {
