@@ -39,6 +39,7 @@ export type { ExportMirrorOptions, MirrorProgress, MirrorReport } from './mirror
 export type { CarrierOptions, ResolveOptions } from './resolve-address.ts'
 export type { CarrierReport, Resolution, Told } from './carriers/index.ts'
 export type { ServeOptions, Server } from './serve.ts'
+export type { PutChange } from './db/index.ts'
 
 interface SignalOption {
   readonly signal?: AbortSignal | undefined

@@ -18,10 +18,26 @@ export interface ServedOverHttp {
   readonly providing: Providing
 }
 
-/** `defaultPort` is tried where nothing was said; a free one where it is taken. @throws {CoppiceError} `USAGE`, `LISTEN_FAILED`. */
+export interface HttpServing {
+  /** Undefined where nothing was said. */
+  readonly listen: HostPort | undefined
+  readonly names: readonly string[] | undefined
+}
+
+interface HostPort {
+  readonly host: string
+  readonly port: number
+}
+
+/** Before anything is started for it. @throws {CoppiceError} `USAGE`. */
+export function parseHttp({ listen, names }: HttpServeOptions): HttpServing {
+  return { listen: listen === undefined ? undefined : parseHostPort(listen), names }
+}
+
+/** `defaultPort` is tried where nothing was said; a free one where it is taken. @throws {CoppiceError} `LISTEN_FAILED`. */
 export async function serveHttp(
   databases: readonly ServedOverHttp[],
-  { listen, names }: HttpServeOptions,
+  { listen, names }: HttpServing,
   defaultPort: number,
 ): Promise<Gateway> {
   const gateway = await start(listen, names, defaultPort)
@@ -33,12 +49,12 @@ export async function serveHttp(
 }
 
 async function start(
-  listen: string | undefined,
+  listen: HostPort | undefined,
   names: readonly string[] | undefined,
   defaultPort: number,
 ): Promise<Gateway> {
   const log = createLogger('http')
-  if (listen !== undefined) return await startGateway({ ...parseHostPort(listen), names, log })
+  if (listen !== undefined) return await startGateway({ ...listen, names, log })
   try {
     return await startGateway({ host: '127.0.0.1', port: defaultPort, names, log })
   } catch (error) {
@@ -48,7 +64,7 @@ async function start(
 }
 
 /** @throws {CoppiceError} `USAGE`. */
-function parseHostPort(text: string): { readonly host: string; readonly port: number } {
+function parseHostPort(text: string): HostPort {
   const [, ip6, name, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(text) ?? []
   const host = ip6 ?? name
   if (host !== undefined && Number(port) <= 65_535) return { host, port: Number(port) }

@@ -4,6 +4,7 @@ import {
   forgetfulCarriers,
   keepAlive,
   providerOptions,
+  type PutChange,
   type Replica,
   type WindowOptions,
 } from './db/index.ts'
@@ -12,7 +13,7 @@ import { isCoppiceError } from './errors.ts'
 import { createNode, type NetworkNode, type NodeOptions, peerIdOfKey } from './net/index.ts'
 import { sha256 } from './sha256.ts'
 import type { Gateway } from './gateway/index.ts'
-import { type HttpServeOptions, type ServedOverHttp, serveHttp } from './serve-http.ts'
+import { type HttpServeOptions, parseHttp, type ServedOverHttp, serveHttp } from './serve-http.ts'
 import { type Evidence, formatAddress } from './pointer/index.ts'
 import { type DiscoveryOptions, discoveryOf } from './lazy-network.ts'
 import { networkOf } from './local.ts'
@@ -47,6 +48,8 @@ export interface ServeOptions extends DiscoveryOptions {
    * who is looked for stays findable while the author is away, until the signed expiry.
    */
   readonly keepAlive?: boolean | undefined
+  /** Called when puts of a root that is kept alive begin to fail at a carrier, and when one is taken there again. */
+  readonly onPutChange?: ((database: Database | Replica, change: PutChange) => void) | undefined
   /** Called with a signed root that a peer shows as newer than ours: unverified. */
   readonly onTell?: ((database: Database | Replica, signedRoot: Uint8Array) => void) | undefined
   /** Called with proof that its author signed contradicting roots, which a peer brought: verified, and new here. */
@@ -63,7 +66,7 @@ export interface Server extends AsyncDisposable {
   addressOf(database: Database | Replica): string
   /** Of a served database, for replicas and for IPFS tools; undefined where nothing is served over HTTP. */
   urlOf(database: Database | Replica): string | undefined
-  /** Names of the carriers on which the newest root of a served database is kept alive. */
+  /** Names of the carriers on which the newest root of a served database is to be kept alive; whether puts succeed is told by `onPutChange`. */
   keptAliveAt(database: Database | Replica): Promise<readonly string[]>
   /** Peers connected now. */
   peers(): readonly string[]
@@ -85,6 +88,7 @@ export async function serve(
 ): Promise<Server> {
   const { clock, random, packings } = surroundings
   const { window } = options
+  const http = options.http === undefined ? undefined : parseHttp(options.http)
   const over = new AbortController()
   // Nobody asks before the node is there.
   const vouch: Vouch = (peer, addresses) => node.vouch(peer, addresses)
@@ -103,8 +107,8 @@ export async function serve(
   try {
     options.signal?.throwIfAborted()
     await node.handle(providers.handle, { frameBytesMax: REQUEST_FRAME_BYTES_MAX })
-    if (options.http !== undefined) {
-      gateway = await serveHttp(served, options.http, await defaultPort(options.peerKey, HTTP_PORT_AT))
+    if (http !== undefined) {
+      gateway = await serveHttp(served, http, await defaultPort(options.peerKey, HTTP_PORT_AT))
     }
   } catch (error) {
     over.abort()
@@ -113,7 +117,7 @@ export async function serve(
   }
   const leave = joinNode(node, databases)
   const kept = databases.filter((database) => options.keepAlive === true || database instanceof Database)
-  const keeping = kept.map((database) => keep(database, over.signal))
+  const keeping = kept.map((database) => keep(database, options, over.signal))
   const end = async (): Promise<void> => {
     leave()
     over.abort()
@@ -122,11 +126,16 @@ export async function serve(
   return serverOf(node, end, gateway, kept)
 }
 
-async function keep(database: Database | Replica, signal: AbortSignal): Promise<void> {
+async function keep(
+  database: Database | Replica,
+  options: Pick<ServeOptions, 'onPutChange'>,
+  signal: AbortSignal,
+): Promise<void> {
   const { carriers, state } = database
+  const onPutChange = (change: PutChange): void => options.onPutChange?.(database, change)
   const isReplica = !(database instanceof Database)
   try {
-    if (carriers !== undefined) await keepAlive(state, carriers, { isReplica, signal })
+    if (carriers !== undefined) await keepAlive(state, carriers, { isReplica, signal, onPutChange })
   } catch (error) {
     state.log('its root is kept alive no longer: %s', error)
   }

@@ -14,6 +14,20 @@ interface Named {
   readonly name: string
 }
 
+/** An address without its scheme, or an author alone. */
+const BARE_ADDRESS = /^k51[0-9a-z]{20,61}(?:$|\/)/
+
+/** For text that is no address, and begins with an author: whatever names a path is left. @throws {CoppiceError} `ADDRESS_INVALID`, with the address that was meant. */
+export function rejectBareAddress(text: string): void {
+  if (!BARE_ADDRESS.test(text)) return
+  const [, author = '', name = ''] = /^([^/]+)\/?([^?]{0,100})/.exec(text) ?? []
+  const meant = `coppice:${author}/${name === '' ? 'NAME' : name}${text.includes('?') ? '?...' : ''}`
+  throw new CoppiceError(
+    'ADDRESS_INVALID',
+    `address: expected coppice: before the author, got none; try ${quoteText(meant)}`,
+  )
+}
+
 /**
  * Multiaddrs and URLs as they are, and the peers in addresses of that same database.
  * @throws {CoppiceError} `ADDRESS_INVALID`.

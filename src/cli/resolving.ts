@@ -1,7 +1,7 @@
 /** Resolving on the command line: a line for each carrier, then what came of it. */
 import type { CarrierReport } from '../carriers/index.ts'
 import type { FieldValue } from '../document-model.ts'
-import { CoppiceError } from '../errors.ts'
+import { CoppiceError, isCoppiceError } from '../errors.ts'
 import { escapeText } from '../escape.ts'
 import type { Resolution } from '../index.ts'
 import { assertNone } from './arguments.ts'
@@ -51,7 +51,11 @@ async function resolveTarget(cli: Cli, target: string, options: ResolveCommandOp
     return await resolve(target, { ...question, peers, dht, ipns, bep44 })
   }
   assertNone(options, ['peer', 'dht', 'ipns', 'bep44'], 'with a directory: coppice carriers says whom it asks')
-  return await reading(target, async ({ db }) => await db.resolve(question))
+  const { rejectBareAddress } = await import('./peers.ts')
+  return await reading(target, async ({ db }) => await db.resolve(question)).catch((error: unknown) => {
+    if (isCoppiceError(error, 'NOT_A_DATABASE')) rejectBareAddress(target)
+    throw error
+  })
 }
 
 /** Undefined where the error is of something else. */

@@ -1,5 +1,5 @@
 /** Serving from the command line: addresses that are ready to be copied, and a line for each new root. */
-import { decodeOwn } from '../db/index.ts'
+import { decodeOwn, type PutChange } from '../db/index.ts'
 import { PUBLISHED } from '../db/meta.ts'
 import { keepKnown, readKnown } from '../db/roots/statements.ts'
 import { CoppiceError } from '../errors.ts'
@@ -46,7 +46,19 @@ export async function startServing(cli: Cli, served: readonly Served[], options:
     const where = served.find(({ db }) => db === database)
     if (where !== undefined) void hearOfFork(cli, where, evidence)
   }
-  const serving = { onEvidence, peerKey, listen, announce, relay, http, keepAlive, ...discoveryOptions(options) }
+  const onPutChange = ({ name }: Database | Replica, change: PutChange): void =>
+    tellPutChange(cli, name, change, options)
+  const serving = {
+    onEvidence,
+    onPutChange,
+    peerKey,
+    listen,
+    announce,
+    relay,
+    http,
+    keepAlive,
+    ...discoveryOptions(options),
+  }
   const server = await serve(databases, serving)
   for (const { dir, kind, db } of served) {
     const address = server.addressOf(db)
@@ -60,7 +72,7 @@ export async function startServing(cli: Cli, served: readonly Served[], options:
     await cli.out.line(`serving ${address}`)
     const url = server.urlOf(db)
     if (url !== undefined) await cli.out.line(`  and ${url}`)
-    if (keptAt.length > 0) await cli.out.line(`  kept alive at ${keptAt.map(escapeText).join(', ')}`)
+    if (keptAt.length > 0) await cli.out.line(`  to be kept alive at ${keptAt.map(escapeText).join(', ')}`)
     if (sequence === null) await cli.out.line(`  ${describeNothing(kind)}`)
   }
   return server
@@ -93,6 +105,26 @@ function httpOf({ http, httpName: names }: ServingOptions): HttpServeOptions | u
   if (http !== undefined) return { listen: http === true ? undefined : http, names }
   if (names !== undefined) throw new CoppiceError('USAGE', '--http-name: expected --http beside it, got none')
   return undefined
+}
+
+/** A line when puts at a carrier begin to fail, and one when they are over. Never rejects: output that fails is told by whatever writes next. */
+export function tellPutChange(
+  { out }: { readonly out: Pick<Cli['out'], 'line' | 'json'> },
+  name: string,
+  { carrier, failure }: PutChange,
+  { json }: Pick<ServingOptions, 'json'>,
+): void {
+  const at = `${name} is ${failure === undefined ? '' : 'not '}kept alive at ${escapeText(carrier)}`
+  const printing =
+    json === true
+      ? out.json({
+          event: failure === undefined ? 'keptAlive' : 'notKeptAlive',
+          name,
+          carrier,
+          reason: failure ?? null,
+        })
+      : out.line(failure === undefined ? `${at} again` : `${at}, and tried again: ${escapeText(failure)}`)
+  printing.catch(() => {})
 }
 
 /** What an address that nothing can be cloned from yet is waiting for. */

@@ -38,11 +38,11 @@ export type CollectionJson = {
 /** When it was last of use, in seconds since 1970, and how often it has failed since. */
 export type KnownPeerJson = { readonly address: string; readonly usedAt: number; readonly failures: number }
 
-/** Two histories by one author. `ended`: the newest root here is of a higher epoch. */
+/** Two histories by one author. `ended`: the newest root here is of a higher epoch; null of a replica that has no root to tell by. */
 export type ForkJson = {
   readonly epoch: number
   readonly kind: 'roots' | 'rotations'
-  readonly ended: boolean
+  readonly ended: boolean | null
   /** For people. */
   readonly what: string
 }
@@ -197,7 +197,7 @@ async function readForks({ kind, db }: Opened): Promise<ForkJson[]> {
   return evidence.map((each) => ({
     epoch: each.epoch,
     kind: each.kind,
-    ended: newest !== undefined && newest.payload.epoch > each.epoch,
+    ended: newest === undefined ? (kind === 'replica' ? null : false) : newest.payload.epoch > each.epoch,
     what: describeFork(each),
   }))
 }
@@ -256,6 +256,8 @@ function describeRoot({ root, entries, bytes, levels }: StatusJson): string {
 
 function describeForkJson({ what, ended }: ForkJson, { kind }: StatusJson): string {
   if (ended) return `${what}: ended by a higher epoch; coppice evidence DIR FILE writes the proof`
+  if (ended === null)
+    return `${what}: not known to have ended, before there is a root; coppice evidence DIR FILE writes the proof`
   const author = 'readers stop there until coppice recover DIR --end-fork'
   return `${what}: ${kind === 'author' ? author : 'coppice evidence DIR FILE writes the proof'}`
 }

@@ -2,6 +2,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { exitCodeOfFailure, exitCodeOfState } from '../../src/cli/exit-codes.ts'
+import { tellPutChange } from '../../src/cli/serving.ts'
 import { CoppiceError } from '../../src/errors.ts'
 import { coppice, fail, start, succeed, succeedJson } from '../support/command-line.ts'
 import { inDirectory } from '../support/temporary-directory.ts'
@@ -22,6 +23,26 @@ test('resolve of an address and of a directory, and how status stands before and
       [1, 'fresh', 1],
     )
     await succeed(['clone', address, 'copy'], { cwd })
+    const bare = address.slice('coppice:'.length)
+    const name = bare.split('?')[0] ?? ''
+    for (const args of [
+      ['resolve', bare],
+      ['clone', bare, 'other'],
+    ]) {
+      assert.match(
+        await fail('ADDRESS_INVALID', args, { cwd }),
+        `before the author, got none; try "coppice:${name}?..."`,
+      )
+    }
+    const author = name.split('/')[0] ?? ''
+    assert.match(await fail('ADDRESS_INVALID', ['resolve', author], { cwd }), `try "coppice:${author}/NAME"`)
+    await fail('NOT_A_DATABASE', ['resolve', 'absent'], { cwd })
+    const quorum = async (sources: string): Promise<string> =>
+      (await coppice(['carriers', 'quorum', 'copy', sources], { cwd })).stderr
+    assert.is(await quorum('1'), '')
+    assert.match(await quorum('2'), /warning: 1 independent source configured, and the quorum is 2: .* unless peers/)
+    assert.match(await quorum('3'), /the quorum is 3: no newer root is taken; coppice carriers add names more\n$/)
+    await quorum('1')
     assert.match(
       await succeed(['resolve', 'copy'], { cwd }),
       /^@1 bafy\S+, shown by 1 source\npeer \/ip4\S+ +newest @1, \d+ ms\n/,
@@ -52,7 +73,9 @@ test('carriers of a directory are listed, added, removed and bounded', () =>
     assert.is(await succeed(['carriers', 'db'], { cwd }), '')
     await succeed(['carriers', 'add', 'db', 'dht', node], { cwd })
     await succeed(['carriers', 'add', 'db', 'bep44', '127.0.0.1:1', '[::1]:2'], { cwd })
-    await succeed(['carriers', 'quorum', 'db', '2'], { cwd })
+    const quorum = await coppice(['carriers', 'quorum', 'db', '2'], { cwd })
+    assert.equal([quorum.status, quorum.stdout], [0, ''])
+    assert.match(quorum.stderr, /^coppice: of your own database it counts for coppice resolve alone: .*\n$/)
     assert.is(
       await succeed(['carriers', 'db'], { cwd }),
       `dht  ${node}\nbep44  127.0.0.1:1\nbep44  [::1]:2\nquorum  2\n`,
@@ -82,6 +105,31 @@ test('carriers of a directory are listed, added, removed and bounded', () =>
     assert.is((await coppice(['carriers', 'remove', 'db', 'peer'], { cwd })).status, 1)
     await fail('USAGE', ['resolve', 'db', '--bep44', '127.0.0.1:1'], { cwd })
     await fail('USAGE', ['resolve', 'db', '--quorum', '0'], { cwd })
+  }))
+
+test('serve says where a root is to be kept alive, that it is not, and that it is again', () =>
+  inDirectory(async (cwd, use) => {
+    await succeed(['init', 'db'], { cwd })
+    await succeed(['publish', 'db'], { cwd })
+    await succeed(['carriers', 'add', 'db', 'bep44', '127.0.0.1:1'], { cwd })
+    const server = use(start(['serve', 'db'], { cwd }))
+    assert.match(await server.line(/^ +.*kept alive.*$/m), /^ {2}to be kept alive at bep44$/)
+    assert.match(await server.line(/^db is not .*$/m), /^db is not kept alive at bep44, and tried again: ./)
+    assert.is((await server.end('SIGTERM')).status, 0)
+
+    const lines: unknown[] = []
+    const take = (line: unknown): Promise<void> => Promise.resolve(void lines.push(line))
+    const cli = { out: { line: take, json: take } }
+    for (const failure of ['gone \u202e', undefined]) {
+      for (const options of [{}, { json: true }] as const)
+        tellPutChange(cli, 'db', { carrier: 'dht', failure }, options)
+    }
+    assert.equal(lines, [
+      String.raw`db is not kept alive at dht, and tried again: gone \u202e`,
+      { event: 'notKeptAlive', name: 'db', carrier: 'dht', reason: 'gone \u202e' },
+      'db is kept alive at dht again',
+      { event: 'keptAlive', name: 'db', carrier: 'dht', reason: null },
+    ])
   }))
 
 test('the exit codes are those of the table in docs/guides/cli.md', () => {

@@ -75,7 +75,7 @@ test('the whole way: a grant, roots of the signer, the authority takes over, a r
     await succeed(['clone', served, 'copy'], on)
     assert.match(await succeed(['status', 'copy'], on), `${signer}, epoch 0, granted until `)
     await change(on, 2)
-    assert.match(await succeed(['publish', 'online', '--grant', 'cities.grant'], on), 'published @2')
+    assert.match(await succeed(['publish', 'online', '--grant', 'cities.grant'], on), /^published @2 bafy\S+$/m)
 
     // The author's turn, without a network.
     await change(on, 3)
@@ -96,9 +96,15 @@ test('the whole way: a grant, roots of the signer, the authority takes over, a r
     ])
       assert.match(review, line)
     assert.match(review, 'no record of having signed')
-    assert.match(await succeed(['publish', 'online', '--signed', 'next.signed'], on), 'published @3')
+    assert.match(
+      await succeed(['publish', 'online', '--signed', 'next.signed'], on),
+      /^published @3 bafy\S+ in epoch 1$/m,
+    )
     assert.is((await succeedJson(['get', 'online', 'c', '4'], on))['id'], 4)
-    assert.match(await succeed(['publish', 'online', '--signed', 'next.signed'], on), 'unchanged since @3')
+    assert.match(
+      await succeed(['publish', 'online', '--signed', 'next.signed'], on),
+      /^unchanged since @3 bafy\S+ in epoch 1: /,
+    )
     const pulled = (await succeedJson(['pull', 'copy'], on))['to'] as Record<string, unknown>
     assert.equal([pulled['sequence'], pulled['epoch'], pulled['signer']], [3, 1, author])
     assert.match(await fail('KEY_FILE_INVALID', ['publish', 'online'], on), 'grants for earlier ones are over')

@@ -54,6 +54,8 @@ test('what cannot be listened on, and what is no place to listen', () =>
     await once(taken, 'listening')
     const { port } = taken.address() as AddressInfo
     assert.match(await fail('LISTEN_FAILED', ['serve', towns, '--http', `127.0.0.1:${port}`]), new RegExp(`${port}`))
+    // Before anything is started: that could not listen either.
+    await fail('USAGE', ['serve', towns, '--http', '8080', '--listen', `/ip4/127.0.0.1/tcp/${port}`])
     taken.close()
   }))
 

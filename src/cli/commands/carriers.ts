@@ -5,7 +5,8 @@ import { CARRIER_KINDS, type CarrierKind, type CarrierSettings } from '../../car
 import { parseChoice, parseCount, usageError } from '../arguments.ts'
 import { type Cli, EXIT_DIFFERENT } from '../cli.ts'
 import { addCommandGroup, JSON_OPTION, type JsonOption } from '../command.ts'
-import { closing, reading } from '../open.ts'
+import { closing, type Opened, reading } from '../open.ts'
+import { renderCounted } from '../render.ts'
 
 /** Peers and mirrors stand among the addresses of the database, not among its DHTs. */
 const KINDS = [...CARRIER_KINDS, 'peer'] as const
@@ -123,6 +124,24 @@ async function remove(cli: Cli, dir: string, kind: Kind): Promise<void> {
 async function setQuorum(cli: Cli, dir: string, sources: number): Promise<void> {
   if (sources === 0) throw usageError('N', '1 source or more', '0')
   await changing(cli, dir, (settings) => ({ ...settings, quorum: sources === 1 ? undefined : sources }))
+  if (sources > 1) await reading(dir, (opened) => tellReach(cli, opened, sources))
+}
+
+/** Says where a quorum is not what its user may take it for: of an author, or of more sources than there are. */
+async function tellReach(cli: Cli, { kind, db }: Opened, quorum: number): Promise<void> {
+  if (kind === 'author') {
+    cli.note('coppice: of your own database it counts for coppice resolve alone: publish and recover heed any carrier')
+  }
+  const sources = new Set(((await db.carriers?.list()) ?? []).map(({ source }) => source)).size
+  if (sources >= quorum) return
+  const lack = `${renderCounted(sources, 'independent source')} configured, and the quorum is ${quorum}`
+  const meaning =
+    kind === 'author'
+      ? 'coppice resolve finds nothing'
+      : sources < quorum - 1
+        ? 'no newer root is taken'
+        : 'no newer root is taken unless peers that are found, one source together, show it, too'
+  cli.note(`coppice: warning: ${lack}: ${meaning}; coppice carriers add names more`)
 }
 
 async function changing(

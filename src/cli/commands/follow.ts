@@ -2,6 +2,7 @@
 import type { Command } from 'commander'
 import { parseSome } from '../arguments.ts'
 import { escapeText } from '../../escape.ts'
+import type { PutChange } from '../../db/index.ts'
 import type { Replica } from '../../index.ts'
 import type { Cli } from '../cli.ts'
 import { addCommand } from '../command.ts'
@@ -63,7 +64,8 @@ async function follow(cli: Cli, dir: string, options: FollowCommandOptions): Pro
     const isServing = servesToo(options)
     const server = isServing ? await startServing(cli, [{ dir, kind: 'replica', db }], options) : undefined
     const over = new AbortController()
-    const keeping = options.keepAlive === true && !isServing ? keepAliveBeside(cli, db, over.signal) : undefined
+    const keeping =
+      options.keepAlive === true && !isServing ? keepAliveBeside(cli, db, options, over.signal) : undefined
     try {
       await followReplica(cli, db, dir, options)
     } finally {
@@ -74,10 +76,16 @@ async function follow(cli: Cli, dir: string, options: FollowCommandOptions): Pro
 }
 
 /** What is served is kept alive by the server. */
-async function keepAliveBeside(cli: Cli, { state, carriers }: Replica, signal: AbortSignal): Promise<void> {
+async function keepAliveBeside(
+  cli: Cli,
+  { name, state, carriers }: Replica,
+  options: FollowCommandOptions,
+  signal: AbortSignal,
+): Promise<void> {
   if (carriers === undefined) return
-  const { keepAlive } = await import('../../db/index.ts')
-  await keepAlive(state, carriers, { isReplica: true, signal }).catch((error: unknown) => {
+  const [{ keepAlive }, { tellPutChange }] = await Promise.all([import('../../db/index.ts'), import('../serving.ts')])
+  const onPutChange = (change: PutChange): void => tellPutChange(cli, name, change, options)
+  await keepAlive(state, carriers, { isReplica: true, signal, onPutChange }).catch((error: unknown) => {
     cli.note(`coppice: its root is kept alive no longer: ${escapeText(String(error))}`)
   })
 }

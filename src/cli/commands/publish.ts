@@ -160,16 +160,18 @@ async function tell(
     await cli.out.json({ ...signed, ...carriersJson(report) })
     return
   }
+  // An epoch may begin at a sequence that the one before has, too.
+  const named = `@${sequence} ${formatLink(root)}${epoch === 0 ? '' : ` in epoch ${epoch}`}`
   if (!isNew) {
     const { tellerBeside } = await import('../statement-files.ts')
     // Where standard output was to be what is signed, nothing comes out.
     await tellerBeside(cli, options.unsigned ?? '', false).line(
-      `unchanged since @${sequence} ${formatLink(root)}: ${describeUnchanged(options)}`,
+      `unchanged since ${named}: ${describeUnchanged(options)}`,
     )
     for (const line of describeCarriers(report)) await cli.out.line(line)
     return
   }
-  await cli.out.line(`published @${sequence} ${formatLink(root)}`)
+  await cli.out.line(`published ${named}`)
   const { expiryOf } = await import('../../pointer/index.ts')
   const end = expires === null ? null : expiryOf(signedRoot)
   const byGrant = end === expires ? '' : ', when the grant of its signer ends'

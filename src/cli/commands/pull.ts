@@ -7,7 +7,7 @@ import type { Cli } from '../cli.ts'
 import { addCommand, JSON_OPTION, type JsonOption } from '../command.ts'
 import { DHT_OPTION, discoveryOptions, LAN_OPTION } from '../discovery.ts'
 import { closing } from '../open.ts'
-import { parsePeers } from '../peers.ts'
+import { parsePeers, rejectBareAddress } from '../peers.ts'
 import {
   type AlsoServingOptions,
   ANNOUNCE_OPTION,
@@ -86,6 +86,7 @@ async function clone(cli: Cli, address: string, dir: string, options: CloneComma
   const { PullDisplay, tellPulled } = await import('../pulling.ts')
   const isServing = servesToo(options)
   if (isServing && options.car !== undefined) throw usageError('--serve', 'none with --car', 'it')
+  rejectBareAddress(address)
   const peers = await parsePeers(parseAddress(address), options.peer ?? [])
   const car = options.car === undefined ? undefined : await carSource(cli, options.car)
   const display = new PullDisplay(cli)

@@ -28,7 +28,8 @@ Addresses hold the network identity of the machine, which is kept in the first D
 Without --listen it is reached from this machine only, at a port that follows from that identity and stays
 the same. To be reached from others: --listen /ip4/0.0.0.0/tcp/4001.
 The newest root of one's own database is put again on its carriers (coppice carriers) before they forget it, until
-it expires; --keep-alive does that for replicas, too, and keeps them findable while their author is away.
+it expires; --keep-alive does that for replicas, too, and keeps them findable while their author is away. A line says
+where that begins to fail, and one where it is done again.
 Addresses printed are those of this machine; where others reach it by another one, --announce that one, too.
 With --http it speaks HTTP, too, and prints a URL for each database: replicas pull from it as from any peer,
 and IPFS tools read it as a trustless gateway. It answers to addresses, to localhost, and to each --http-name.

@@ -38,7 +38,7 @@ async function status(cli: Cli, dir: string, { json, maxAge }: StatusCommandOpti
       const { exitCodeOfState } = await import('../exit-codes.ts')
       cli.exitCode = exitCodeOfState(
         found.state ?? undefined,
-        found.forks.some(({ ended }) => !ended),
+        found.forks.some(({ ended }) => ended === false),
       )
     }
     if (json === true) await cli.out.json({ ...found })

@@ -5,7 +5,7 @@
  * - `writer`: takes lines of standard input: `release N` imports and publishes release N, then prints its sequence
  * - `preparer`: prepares the next root of release 1, 2, ... again and again, each instead of the one before; prints `SEQUENCE HEX`
  * - `completer HEX`: completes what was prepared by the bytes of its signed root, prints `SEQUENCE HEX`
- * - `server [PORT]`: serves the database or replica, prints its address, until standard input ends
+ * - `server`: serves the database or replica at its usual port, prints its address, until standard input ends
  * - `cloner ADDRESS`: clones, then prints `SEQUENCE ENTRIES`
  * - `reader`: scans the replica again and again, prints the release of each new state or `mixed`, until standard input ends
  */
@@ -88,9 +88,9 @@ const roles: Readonly<Record<string, (directory: string, ...args: string[]) => P
     await db.close()
   },
 
-  async server(directory, port = '0') {
+  async server(directory) {
     const { db } = await openDirectory(directory, { access: 'read' })
-    const server = await serve(db, { listen: [`/ip4/127.0.0.1/tcp/${port}`] })
+    const server = await serve(db)
     print(server.addressOf(db))
     await endOfInput()
     await server.close()
