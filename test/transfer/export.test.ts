@@ -32,6 +32,11 @@ const documents = fc.uniqueArray(
   { selector: ([id]) => id, minLength: 1, maxLength: 12 },
 )
 
+/** Not among metadata, schemas and documents, whose keys begin with the integers 0, 1 and 2, and whose values an import checks. */
+function isElsewhere([first]: Uint8Array): boolean {
+  return first !== undefined && first !== 0x14 && first !== 0x15
+}
+
 async function databaseOf(rows: readonly Document[]): Promise<Database | undefined> {
   const db = await createDatabase()
   try {
@@ -82,7 +87,7 @@ test('raw: the same root, of everything there is', async () => {
         if (db === undefined) return
         await db.setMetadata({ title: 'x' })
         await db.batch(async (tx) => {
-          for (const [key, value] of raw) if (key.length > 0) await tx.put(key, value)
+          for (const [key, value] of raw) if (isElsewhere(key)) await tx.put(key, value)
         })
         const copy = await createDatabase()
         await copy.put(utf8('to be replaced'), utf8('x'))
