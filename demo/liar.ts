@@ -16,11 +16,13 @@ import { surroundings } from '../src/surroundings.ts'
 /** The frame with one bit of its last block flipped. Whatever carries no block stays as it is. */
 function corrupt(frame: Uint8Array): Uint8Array {
   const answer = decodeAnswer(frame)
-  const last = answer.type === 'blocks' ? answer.blocks.at(-1) : undefined
-  if (answer.type !== 'blocks' || last === undefined || last === null) return frame
+  if (answer.type !== 'blocks' && answer.type !== 'range') return frame
+  const last = answer.blocks.at(-1)
+  if (last === undefined || last === null) return frame
   const wrong = new Uint8Array(last)
   wrong[wrong.length >> 1] = (wrong[wrong.length >> 1] ?? 0) ^ 1
   console.log(`sent ${answer.blocks.length} blocks, one of them wrong`)
+  if (answer.type === 'range') return encodeMessage({ ...answer, blocks: [...answer.blocks.slice(0, -1), wrong] })
   return encodeMessage({ ...answer, blocks: [...answer.blocks.slice(0, -1), wrong] })
 }
 
